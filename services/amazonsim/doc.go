@@ -1,0 +1,2 @@
+// Package amazonsim is written in the following commits.
+package amazonsim

@@ -1,0 +1,2 @@
+// Package carrierimport is written in the following commits.
+package carrierimport

@@ -1,0 +1,2 @@
+// Package console is written in the following commits.
+package console

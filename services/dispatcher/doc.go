@@ -1,0 +1,2 @@
+// Package dispatcher is written in the following commits.
+package dispatcher

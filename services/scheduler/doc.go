@@ -1,0 +1,2 @@
+// Package scheduler is written in the following commits.
+package scheduler

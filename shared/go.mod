@@ -1,0 +1,3 @@
+module github.com/fertig-project/fertig/shared
+
+go 1.26.0
