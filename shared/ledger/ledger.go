@@ -1,0 +1,170 @@
+// Package ledger is the append-only record of everything decided about shipments. It guarantees that an event is
+// appended only on top of the event its author had seen (compare-and-set on the shipment's subject), that a lost answer
+// is resolved by reading the subject and comparing event ids, and that every entry carries the whole shipment after it,
+// so that the last entry alone decides. It does not decide anything itself: package shipment does.
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/shipment"
+	"github.com/fertig-project/fertig/shared/stream"
+)
+
+// callTimeout bounds one append or read when the caller's context does not.
+const callTimeout = 5 * time.Second
+
+// Ledger reads and appends. It is safe for concurrent use.
+type Ledger struct {
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	epoch string
+	batch chan struct{} // one atomic batch in flight: two would each pay for the other's order
+}
+
+// Open finds the ledger stream, which stream.Ensure has created.
+func Open(ctx context.Context, nc *nats.Conn) (*Ledger, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	s, err := js.Stream(ctx, stream.Ledger)
+	if err != nil {
+		return nil, fmt.Errorf("open ledger: %w", err)
+	}
+	return &Ledger{nc: nc, js: js, epoch: s.CachedInfo().Created.UTC().Format(time.RFC3339Nano), batch: make(chan struct{}, 1)}, nil
+}
+
+// Epoch changes when the stream is created anew: sequences of another epoch mean nothing.
+func (l *Ledger) Epoch() string { return l.epoch }
+
+// LastSeq is the sequence of the newest entry of all.
+func (l *Ledger) LastSeq(ctx context.Context) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	s, err := l.js.Stream(ctx, stream.Ledger)
+	if err != nil {
+		return 0, fmt.Errorf("ledger position: %w", err)
+	}
+	return s.CachedInfo().State.LastSeq, nil
+}
+
+// LostRace is the error of an append that found another entry on top. Current is what stands there now.
+type LostRace struct{ Current shipment.Entry }
+
+func (e *LostRace) Error() string {
+	return fmt.Sprintf("shipment %s was changed meanwhile (%s)", e.Current.After.Key, e.Current.Type)
+}
+
+// Last reads the newest entry of a shipment from the stream's leader. An unknown shipment gives an Entry with Seq 0.
+func (l *Ledger) Last(ctx context.Context, k shipment.Key) (shipment.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	// A direct get may be answered by a follower that is behind, so the leader is asked by hand.
+	req, err := json.Marshal(map[string]string{"last_by_subj": stream.LedgerSubject(k)})
+	if err != nil {
+		return shipment.Entry{}, fmt.Errorf("read ledger of %s: %w", k, err)
+	}
+	m, err := l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream.Ledger, req)
+	if err != nil {
+		return shipment.Entry{}, fault.Wrap(fault.Unavailable, err, "read ledger of %s", k)
+	}
+	var resp struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Seq  uint64 `json:"seq"`
+			Data []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		return shipment.Entry{}, fmt.Errorf("read ledger of %s: %w", k, err)
+	}
+	if resp.Error != nil {
+		if resp.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return shipment.Entry{}, nil
+		}
+		return shipment.Entry{}, fault.Wrap(fault.Unavailable, resp.Error, "read ledger of %s", k)
+	}
+	return decode(resp.Message.Seq, resp.Message.Data)
+}
+
+func decode(seq uint64, data []byte) (shipment.Entry, error) {
+	var e shipment.Entry
+	if err := json.Unmarshal(data, &e); err != nil {
+		return e, fmt.Errorf("decode ledger entry %d: %w", seq, err)
+	}
+	e.Seq = seq
+	return e, nil
+}
+
+// Append adds e on top of the entry with sequence expected (0: the shipment is new) and returns it with its own
+// sequence. It fails with *LostRace when something else is on top, and with a fault.Unavailable error when it is not
+// known whether the append happened; a caller that repeats it with the same event id is safe.
+func (l *Ledger) Append(ctx context.Context, expected uint64, e shipment.Entry) (shipment.Entry, error) {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return e, fmt.Errorf("encode ledger entry of %s: %w", e.After.Key, err)
+	}
+	pctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	ack, err := l.js.Publish(pctx, stream.LedgerSubject(e.After.Key), data, jetstream.WithExpectLastSequencePerSubject(expected))
+	if err == nil {
+		e.Seq = ack.Sequence
+		return e, nil
+	}
+	return l.resolve(ctx, e, err)
+}
+
+// resolve finds out what became of an append that was refused or not answered.
+func (l *Ledger) resolve(ctx context.Context, e shipment.Entry, cause error) (shipment.Entry, error) {
+	current, err := l.Last(ctx, e.After.Key)
+	switch {
+	case err != nil:
+		return e, fault.Wrap(fault.Unavailable, errors.Join(cause, err), "append %s of %s", e.Type, e.After.Key)
+	case current.ID == e.ID:
+		return current, nil
+	case stream.LostRace(cause):
+		return e, &LostRace{Current: current}
+	}
+	return e, fault.Wrap(fault.Unavailable, cause, "append %s of %s", e.Type, e.After.Key)
+}
+
+// Step records ev on top of last and appends it. Beyond Append's errors it fails with *shipment.Refusal.
+func (l *Ledger) Step(ctx context.Context, last shipment.Entry, ev shipment.Event) (shipment.Entry, error) {
+	entry, err := shipment.Record(last.After, ev)
+	if err != nil {
+		return shipment.Entry{}, err
+	}
+	return l.Append(ctx, last.Seq, entry)
+}
+
+// Change reads the shipment, lets decide choose an event for it, and appends that; after a lost race it decides again
+// on what is there then, at most 20 times. decide returning a zero Type means nothing is to be done: Change returns the last entry.
+func (l *Ledger) Change(ctx context.Context, k shipment.Key, decide func(last shipment.Entry) (shipment.Event, error)) (shipment.Entry, error) {
+	last, err := l.Last(ctx, k)
+	for range 20 {
+		if err != nil {
+			return shipment.Entry{}, err
+		}
+		ev, derr := decide(last)
+		if derr != nil || ev.Type == "" {
+			return last, derr
+		}
+		var e shipment.Entry
+		e, err = l.Step(ctx, last, ev)
+		var lost *LostRace
+		if !errors.As(err, &lost) {
+			return e, err
+		}
+		last, err = lost.Current, nil
+	}
+	return last, fault.New(fault.Conflict, "shipment %s changes too often: try again", k)
+}
