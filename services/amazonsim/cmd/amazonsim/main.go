@@ -1,0 +1,96 @@
+// Command amazonsim runs Amazon's side of a shipment confirmation on this machine, for rehearsals and for
+// clients in any language. It listens on loopback unless told otherwise and keeps nothing on disk. It is
+// no proxy: it never talks to Amazon.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/fertig-project/fertig/services/amazonsim"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "amazonsim:", err)
+		}
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, args []string, log io.Writer) error {
+	flags := flag.NewFlagSet("amazonsim", flag.ContinueOnError)
+	flags.SetOutput(log)
+	listen := flags.String("listen", "127.0.0.1:8790", "`address` to listen on; port 0 picks one")
+	file := flags.String("scenario", "", "scenario `file` in YAML or JSON; none means one account and no orders")
+	seed := flags.Uint64("seed", 1, "`number` that decides tokens, request ids and which requests a fault hits")
+	verbose := flags.Bool("verbose", false, "log every call")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level}))
+	scenario, err := readScenario(*file)
+	if err != nil {
+		return err
+	}
+	sim, err := amazonsim.New(amazonsim.Options{Scenario: scenario, Seed: *seed, Logger: logger})
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return fmt.Errorf("listen for --listen: %w", err)
+	}
+	logger.Info("listening", "address", "http://"+ln.Addr().String(), "orders", sim.Counts().Orders)
+	return serve(ctx, ln, sim)
+}
+
+func readScenario(file string) (amazonsim.Scenario, error) {
+	if file == "" {
+		return amazonsim.Scenario{}, nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return amazonsim.Scenario{}, fmt.Errorf("open --scenario: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return amazonsim.ReadScenario(f)
+}
+
+func serve(ctx context.Context, ln net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	// Held connections would never drain: what is not done in a second is cut.
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	err := server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
+	<-ended
+	return err
+}
