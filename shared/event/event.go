@@ -192,6 +192,9 @@ func (s Shipped) Check(typ string) error {
 		bad("shippedAt", "is missing: when did the parcel leave?")
 	}
 	errs = append(errs, s.texts(), s.checkItems())
+	if s.Source == "" || strings.Trim(s.Source, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		bad("source", "%q must name the door in small letters: service, api, hand or import", s.Source)
+	}
 	switch s.Label {
 	case "", shipment.LabelOwn, shipment.LabelAmazon, shipment.LabelUnknown:
 	default:
@@ -208,7 +211,7 @@ func (s Shipped) texts() error {
 		max         int
 	}{
 		{"carrier", s.Carrier, 50}, {"service", s.Service, 50}, {"trackingNumber", s.Tracking, 50},
-		{"reference", s.Reference, 100}, {"source", s.Source, 50},
+		{"reference", s.Reference, 100}, {"source", s.Source, 20},
 	} {
 		if n := len([]rune(f.value)); n > f.max {
 			errs = append(errs, fault.Field(f.name, "is %d characters long: at most %d are allowed", n, f.max))

@@ -49,7 +49,7 @@ type Event struct {
 	Kind    Kind      // accepted, outcome, finding, closed
 	Attempt *Attempt  // attempt; outcome and released name theirs
 	Answer  *Answer   // outcome, finding, note
-	Print   string    // outcome: fingerprint of the failure
+	Print   string    // outcome, finding: fingerprint of the failure
 	Waiver  bool      // requeued: the age limit is waived
 	Missing bool      // finding: a reading that did not show the package
 	Settled bool      // finding: enough readings; it is not there

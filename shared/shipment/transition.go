@@ -26,9 +26,10 @@ var table = map[Type]map[State][]State{
 	Amended: {Pending: {Pending}, Deferred: {Deferred}, Expired: {Expired}, Excluded: {Excluded}},
 	Noted:   repeated(),
 	Found: {
-		Pending: {Confirmed, NotRequired, Closed}, Deferred: {Confirmed, NotRequired, Closed},
-		Doubt:   {Doubt, Confirmed, Deferred, NotRequired, Closed},
-		Expired: {Confirmed, Closed}, Excluded: {Confirmed, Closed},
+		Pending:  {Confirmed, NotRequired, Closed, Deferred}, // deferred: something Amazon needs is missing; no request was made
+		Deferred: {Confirmed, NotRequired, Closed, Deferred},
+		Doubt:    {Doubt, Confirmed, Deferred, NotRequired, Closed},
+		Expired:  {Confirmed, Closed}, Excluded: {Confirmed, Closed},
 		Confirmed: {Deferred}, // reopened: confirmed here, unshipped there
 	},
 	CloseEvent: {Pending: {Closed}, Deferred: {Closed}, Doubt: {Closed}, Expired: {Closed}, Excluded: {Closed}},
@@ -263,10 +264,13 @@ func found(s Shipment, e Event) Shipment {
 		q.LastText = e.Comment
 		s.Inquiry = &q
 	}
-	if e.To == "" || e.To == s.State {
+	if e.To == "" || e.To == Doubt {
 		return s
 	}
 	s.State, s.Kind = e.To, e.Kind
+	if e.To == Deferred {
+		s.LastRun, s.Fingerprint, s.Changed = e.Run, e.Print, false
+	}
 	if e.Answer != nil {
 		s.Answer = e.Answer
 	}

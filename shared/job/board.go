@@ -1,0 +1,282 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/shipment"
+	"github.com/fertig-project/fertig/shared/stream"
+)
+
+const callTimeout = 5 * time.Second
+
+// Board is where triggers and run logs hang. It is safe for concurrent use.
+type Board struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// Open makes a board over the streams that stream.Ensure has created.
+func Open(nc *nats.Conn) (*Board, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open run board: %w", err)
+	}
+	return &Board{nc: nc, js: js}, nil
+}
+
+// Ask publishes a trigger. It reports false when the run id was already asked for, which is how any number of schedulers
+// make one run.
+func (b *Board) Ask(ctx context.Context, t Trigger) (bool, error) {
+	if t.RunID == "" || !shipment.ValidID(string(t.Connection)) || len(t.Keys) > MaxKeys {
+		return false, fault.New(fault.Invalid, "trigger needs a run id, a connection and at most %d shipments", MaxKeys)
+	}
+	return b.once(ctx, stream.TriggerSubject(t.Connection, t.RunID), t)
+}
+
+// once publishes v if nothing is on the subject yet.
+func (b *Board) once(ctx context.Context, subject string, v any) (bool, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return false, fmt.Errorf("encode for %s: %w", subject, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err = b.js.Publish(ctx, subject, data, jetstream.WithExpectLastSequencePerSubject(0))
+	switch {
+	case err == nil:
+		return true, nil
+	case stream.LostRace(err):
+		return false, nil
+	}
+	return false, fault.Wrap(fault.Unavailable, err, "publish on %s", subject)
+}
+
+// Begin writes a run's first log entry, or returns the one an earlier holder of the lease wrote.
+func (b *Board) Begin(ctx context.Context, l Log) (Log, error) {
+	if created, err := b.once(ctx, stream.RunLogSubject(l.Connection, l.RunID), l); created || err != nil {
+		return l, err
+	}
+	return b.Last(ctx, l.Connection, l.RunID)
+}
+
+// Write adds an entry to a run's log.
+func (b *Board) Write(ctx context.Context, l Log) error {
+	data, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("encode log of run %s: %w", l.RunID, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err := b.js.Publish(ctx, stream.RunLogSubject(l.Connection, l.RunID), data); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "write log of run %s", l.RunID)
+	}
+	return nil
+}
+
+// Last returns the newest log entry of a run; fault.NotFound when it has none.
+func (b *Board) Last(ctx context.Context, c shipment.ConnectionID, run string) (Log, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream.Runs)
+	if err != nil {
+		return Log{}, fault.Wrap(fault.Unavailable, err, "read log of run %s", run)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, stream.RunLogSubject(c, run))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Log{}, fault.New(fault.NotFound, "run %s has not begun", run)
+	}
+	if err != nil {
+		return Log{}, fault.Wrap(fault.Unavailable, err, "read log of run %s", run)
+	}
+	var l Log
+	return l, json.Unmarshal(m.Data, &l)
+}
+
+// Recent returns the newest log entry of each run of a connection ("" for all), the latest run first, at most n.
+func (b *Board) Recent(ctx context.Context, c shipment.ConnectionID, n int) ([]Log, error) {
+	if c == "" {
+		c = "*"
+	}
+	var logs []Log
+	err := b.scan(ctx, stream.RunLogSubject(c, "*"), func(_ string, data []byte) error {
+		var l Log
+		if err := json.Unmarshal(data, &l); err != nil {
+			return fmt.Errorf("decode run log: %w", err)
+		}
+		logs = append(logs, l)
+		return nil
+	})
+	sort.SliceStable(logs, func(i, j int) bool { return logs[i].At.After(logs[j].At) })
+	return logs[:min(n, len(logs))], err
+}
+
+// Asked returns the trigger of a run; fault.NotFound when nobody asked for it.
+func (b *Board) Asked(ctx context.Context, c shipment.ConnectionID, run string) (Trigger, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	s, err := b.js.Stream(ctx, stream.Runs)
+	if err != nil {
+		return Trigger{}, fault.Wrap(fault.Unavailable, err, "read trigger %s", run)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, stream.TriggerSubject(c, run))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Trigger{}, fault.New(fault.NotFound, "run %s was never asked for", run)
+	}
+	if err != nil {
+		return Trigger{}, fault.Wrap(fault.Unavailable, err, "read trigger %s", run)
+	}
+	var t Trigger
+	return t, json.Unmarshal(m.Data, &t)
+}
+
+func (b *Board) scan(ctx context.Context, filter string, visit func(subject string, data []byte) error) error {
+	c, err := b.js.OrderedConsumer(ctx, stream.Runs, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "read runs")
+	}
+	info, err := c.Info(ctx)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "read runs")
+	}
+	if info.NumPending == 0 {
+		return nil
+	}
+	it, err := c.Messages()
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "read runs")
+	}
+	defer it.Stop()
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, err, "read runs")
+		}
+		md, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read runs: %w", err)
+		}
+		if err := visit(m.Subject(), m.Data()); err != nil || md.NumPending == 0 {
+			return err
+		}
+	}
+}
+
+// Triggers calls handle with every trigger of a connection that is not done, oldest first, until ctx ends. handle runs in
+// the consumer's goroutine and must be quick; a trigger stays open until its log says that it is done.
+func (b *Board) Triggers(ctx context.Context, c shipment.ConnectionID, handle func(Trigger)) error {
+	cons, err := b.js.OrderedConsumer(ctx, stream.Runs, jetstream.OrderedConsumerConfig{FilterSubjects: []string{stream.TriggerSubject(c, "*")}})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "read triggers of %s", c)
+	}
+	done, err := b.done(ctx, c)
+	if err != nil {
+		return err
+	}
+	it, err := cons.Messages()
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "read triggers of %s", c)
+	}
+	defer it.Stop()
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fault.Wrap(fault.Unavailable, err, "read triggers of %s", c)
+		}
+		var t Trigger
+		if err := json.Unmarshal(m.Data(), &t); err != nil {
+			return fmt.Errorf("decode trigger on %s: %w", m.Subject(), err)
+		}
+		if !done[t.RunID] {
+			handle(t)
+		}
+	}
+}
+
+func (b *Board) done(ctx context.Context, c shipment.ConnectionID) (map[string]bool, error) {
+	logs, err := b.Recent(ctx, c, 1<<30)
+	done := map[string]bool{}
+	for _, l := range logs {
+		done[l.RunID] = l.Phase == Finished || l.Phase == Joined
+	}
+	return done, err
+}
+
+// Tell publishes progress; it is lost when nobody listens.
+func (b *Board) Tell(p Progress) error {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("encode progress: %w", err)
+	}
+	return b.nc.Publish(stream.ProgressSubject(p.Connection), data)
+}
+
+// Listen delivers the progress of all runs of a connection ("" for all) until ctx ends. A slow listener misses some.
+func (b *Board) Listen(ctx context.Context, c shipment.ConnectionID, hear func(Progress)) error {
+	if c == "" {
+		c = "*"
+	}
+	ch := make(chan *nats.Msg, 64)
+	sub, err := b.nc.ChanSubscribe(stream.ProgressSubject(c), ch)
+	if err != nil {
+		return fmt.Errorf("listen to progress: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case m := <-ch:
+			var p Progress
+			if json.Unmarshal(m.Data, &p) == nil {
+				hear(p)
+			}
+		}
+	}
+}
+
+// FollowLogs calls hear with run log entries as they are written, beginning after stream sequence from, until ctx ends.
+func (b *Board) FollowLogs(ctx context.Context, from uint64, hear func(seq uint64, l Log) error) error {
+	c, err := b.js.OrderedConsumer(ctx, stream.Runs, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"fertig.run.log.>"},
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from + 1})
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "follow run logs")
+	}
+	it, err := c.Messages()
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "follow run logs")
+	}
+	defer it.Stop()
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fault.Wrap(fault.Unavailable, err, "follow run logs")
+		}
+		md, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("follow run logs: %w", err)
+		}
+		var l Log
+		if err := json.Unmarshal(m.Data(), &l); err != nil {
+			return fmt.Errorf("decode run log %d: %w", md.Sequence.Stream, err)
+		}
+		if err := hear(md.Sequence.Stream, l); err != nil {
+			return err
+		}
+	}
+}
