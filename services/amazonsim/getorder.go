@@ -51,7 +51,7 @@ func includedData(values []string) ([]string, bool) {
 
 func shownOrder(o Order, included []string) wire.Order {
 	shown := wire.Order{
-		OrderID: o.ID, CreatedTime: o.CreatedAt.UTC(), LastUpdatedTime: o.UpdatedAt.UTC(), Programs: o.Programs,
+		OrderID: o.ID, CreatedTime: whole(o.CreatedAt), LastUpdatedTime: whole(o.UpdatedAt), Programs: o.Programs,
 		SalesChannel: wire.SalesChannel{ChannelName: "AMAZON", MarketplaceID: o.MarketplaceID},
 		OrderItems:   make([]wire.OrderItem, 0, len(o.Items)),
 	}
@@ -83,7 +83,7 @@ func shownOrder(o Order, included []string) wire.Order {
 
 func shownPackage(p Package) wire.Package {
 	shown := wire.Package{
-		PackageReferenceID: p.Reference, CreatedTime: p.CreatedAt.UTC(),
+		PackageReferenceID: p.Reference, CreatedTime: whole(p.CreatedAt),
 		PackageStatus: wire.PackageStatus{Status: p.Status}, Carrier: p.Carrier, ShipTime: optional(p.ShipDate),
 		ShippingService: p.ShippingMethod, TrackingNumber: p.TrackingNumber,
 		PackageItems: make([]wire.PackageItem, 0, len(p.Items)),
@@ -109,6 +109,10 @@ func optional(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	t = t.UTC()
+	t = whole(t)
 	return &t
 }
+
+// whole is t as Amazon shows times: in UTC and in whole seconds, so that an update may seem to lie up to a
+// second before the call that made it.
+func whole(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

@@ -83,13 +83,7 @@ func (b *bench) tokenRequest(body, contentType string) *httptest.ResponseRecorde
 func (b *bench) login() string {
 	b.t.Helper()
 	w := b.tokenRequest(defaultForm().Encode(), "application/x-www-form-urlencoded;charset=UTF-8")
-	var got struct {
-		AccessToken string `json:"access_token"`
-	}
-	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.AccessToken == "" {
-		b.t.Fatalf("login: %d %s %v", w.Code, w.Body, err)
-	}
-	return got.AccessToken
+	return accessToken(b.t, w)
 }
 
 // do sends a request with the bench's token; change may alter it.
@@ -163,4 +157,15 @@ func (b *bench) shown(order string) shownOrder {
 		b.t.Fatalf("getOrder %s: %d %s %v", order, w.Code, w.Body, err)
 	}
 	return got
+}
+
+func accessToken(t *testing.T, w *httptest.ResponseRecorder) string {
+	t.Helper()
+	var got struct {
+		AccessToken string `json:"access_token"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.AccessToken == "" {
+		t.Fatalf("token: %d %s %v", w.Code, w.Body, err)
+	}
+	return got.AccessToken
 }
