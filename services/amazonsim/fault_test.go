@@ -209,7 +209,7 @@ func TestLostAnswers(t *testing.T) {
 			b := newBench(t, amazonsim.Scenario{Orders: twoOrders(), Faults: []amazonsim.Fault{{Kind: kind, Times: 1}}})
 			server := httptest.NewServer(b.sim)
 			defer server.Close()
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if strings.HasPrefix(string(kind), "timeout") {
 				go func() { // the client's patience ends when the simulator has done its part
