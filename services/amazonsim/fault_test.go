@@ -206,19 +206,23 @@ func TestLostAnswers(t *testing.T) {
 		amazonsim.FaultTimeoutBefore: false, amazonsim.FaultTimeoutAfter: true,
 	} {
 		t.Run(string(kind), func(t *testing.T) {
-			b := newBench(t, amazonsim.Scenario{Orders: twoOrders(), Faults: []amazonsim.Fault{{Kind: kind, Times: 1}}})
-			server := httptest.NewServer(b.sim)
-			defer server.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			if strings.HasPrefix(string(kind), "timeout") {
-				go func() { // the client's patience ends when the simulator has done its part
-					for len(b.sim.Record()) == 0 && ctx.Err() == nil {
-						<-time.After(time.Millisecond)
+			sim, err := amazonsim.New(amazonsim.Options{
+				Scenario: amazonsim.Scenario{Orders: twoOrders(), Faults: []amazonsim.Fault{{Kind: kind, Times: 1}}},
+				OnCall: func(c amazonsim.Call) {
+					if c.Fault == amazonsim.FaultTimeoutBefore || c.Fault == amazonsim.FaultTimeoutAfter {
+						cancel() // the client's patience ends when the simulator has done its part
 					}
-					cancel()
-				}()
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
+			b := &bench{t: t, sim: sim}
+			b.token = b.login()
+			server := httptest.NewServer(sim)
+			defer server.Close()
 			r, err := http.NewRequestWithContext(ctx, "POST",
 				server.URL+"/orders/v0/orders/"+orderA+"/shipmentConfirmation", bytes.NewReader([]byte(body(pack{}))))
 			if err != nil {

@@ -91,12 +91,12 @@ func (s *Simulator) operation(name string, do func(*world, *request, time.Time) 
 		now := s.clock()
 		a := s.world.decide(req, now, do)
 		a.requestID = s.requestID()
-		call := a.call(req, now)
-		s.world.record.add(call)
+		call := s.world.record.add(a.call(req, now))
 		s.world.counts.note(a)
 		s.mu.Unlock()
 		s.logger.DebugContext(r.Context(), "call", "operation", name, "order", req.orderID, "status", call.Status,
 			"fault", call.Fault, "committed", call.Committed, "request_id", call.RequestID)
+		s.onCall(call)
 		a.send(w, r)
 	}
 }

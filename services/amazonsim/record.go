@@ -42,13 +42,15 @@ type record struct {
 	calls []Call
 }
 
-func (r *record) add(c Call) {
+// add numbers the call and keeps it.
+func (r *record) add(c Call) Call {
 	r.last++
 	c.Seq = r.last
 	r.calls = append(r.calls, c)
 	if excess := len(r.calls) - r.limit; excess > r.limit/10 {
 		r.calls = slices.Delete(r.calls, 0, excess)
 	}
+	return c
 }
 
 // after returns at most limit calls with a greater sequence number; no limit when it is 0.

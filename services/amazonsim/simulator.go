@@ -25,6 +25,9 @@ type Options struct {
 	Seed     uint64           // of request ids, tokens and shares of faults
 	Now      func() time.Time // time.Now unless given; waiting is done with timers
 	Logger   *slog.Logger     // one debug line a call; none unless given
+	// OnCall is told of every recorded call after it was processed and before it is answered, by the
+	// goroutine that serves it: a test's signal that something happened. It may call the simulator.
+	OnCall func(Call)
 }
 
 // Simulator is Amazon's side. It is an http.Handler, safe for concurrent use, and starts no goroutine.
@@ -33,6 +36,7 @@ type Simulator struct {
 	logger *slog.Logger
 	seed   uint64
 	mint   *token.Mint
+	onCall func(Call)
 	mux    http.Handler
 
 	mu    sync.Mutex // guards all below; held for the decision on a call, never while waiting
@@ -75,7 +79,10 @@ func New(o Options) (*Simulator, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Simulator{now: o.Now, logger: o.Logger, seed: o.Seed, mint: token.NewMint(o.Seed)}
+	if o.OnCall == nil {
+		o.OnCall = func(Call) {}
+	}
+	s := &Simulator{now: o.Now, logger: o.Logger, seed: o.Seed, mint: token.NewMint(o.Seed), onCall: o.OnCall}
 	if err := s.load(o.Scenario); err != nil {
 		return nil, fmt.Errorf("start simulator: %w", err)
 	}
