@@ -8,4 +8,6 @@ require (
 	go.uber.org/goleak v1.3.0
 )
 
+require pgregory.net/rapid v1.3.0
+
 replace github.com/fertig-project/fertig/shared => ../../shared
