@@ -1,9 +1,11 @@
 package spapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -103,6 +105,53 @@ func refusal(status int, code, message, details string) http.HandlerFunc {
 	return answer(status, string(body))
 }
 
+// newBubbleAmazon is the same server on pipes in memory, for tests whose clock is synctest's. Call it inside the bubble.
+func newBubbleAmazon(t *testing.T) (*amazon, func(*Config)) {
+	t.Helper()
+	a := &amazon{token: grant("Atza|1", 3600), orders: answer(http.StatusNoContent, "")}
+	pipes := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: http.HandlerFunc(a.serve)}
+	go func() { _ = server.Serve(pipes) }()
+	transport := &http.Transport{DialContext: pipes.dial}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		_ = server.Close()
+	})
+	return a, func(c *Config) {
+		c.Endpoint, c.TokenEndpoint, c.Transport = "http://amazon.test", "http://amazon.test/auth/o2/token", transport
+	}
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
 func hangUp(w http.ResponseWriter, _ *http.Request) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err == nil {
@@ -114,11 +163,13 @@ func newClient(t *testing.T, a *amazon, changes ...func(*Config)) *Client {
 	t.Helper()
 	cfg := Config{
 		Connection: "IT1", Region: Europe, Marketplaces: []string{someMarket},
-		Endpoint: a.URL, TokenEndpoint: a.URL + "/auth/o2/token",
 		Credentials: func() (Credentials, error) {
 			return Credentials{ClientID: "amzn1.application-oa2-client.1", ClientSecret: secret, RefreshToken: refreshToken}, nil
 		},
 		Limits: Limits{Confirm: quota.Limits{Rate: 1000, Burst: 1000}, Order: quota.Limits{Rate: 1000, Burst: 1000}},
+	}
+	if a.Server != nil {
+		cfg.Endpoint, cfg.TokenEndpoint = a.URL, a.URL+"/auth/o2/token"
 	}
 	for _, change := range changes {
 		change(&cfg)

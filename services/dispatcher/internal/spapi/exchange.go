@@ -55,14 +55,18 @@ type reply struct {
 	order  Order // of a read
 }
 
-// exchange sends the request once and reads its answer within the timeout. It leaves the classification to the caller,
+// exchange sends the request once and reads its answer within the timeout; leaving is called when the request leaves,
+// from another goroutine perhaps, and not at all if it provably does not. It leaves the classification to the caller,
 // except that Code says what happened when there is no status.
-func (c *Client) exchange(ctx context.Context, req *http.Request, limit int64) reply {
+func (c *Client) exchange(ctx context.Context, req *http.Request, limit int64, leaving func()) reply {
 	var r reply
 	var connected, written atomic.Bool
 	trace := &httptrace.ClientTrace{
-		GotConn:      func(httptrace.GotConnInfo) { connected.Store(true) },
-		WroteHeaders: func() { written.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		WroteHeaders: func() {
+			written.Store(true)
+			leaving()
+		},
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, c.cfg.RequestTimeout, errRequestTimeout)
 	defer cancel()

@@ -49,11 +49,11 @@ func (c *Client) board(ctx context.Context, g *quota.Governor) (ticket, error) {
 			return ticket{}, err
 		}
 		if _, err := c.tokens.get(ctx); err != nil {
-			return ticket{}, err
+			return ticket{}, waiting(ctx, err)
 		}
 		token, err := g.Wait(ctx)
 		if err != nil {
-			return ticket{}, err
+			return ticket{}, waiting(ctx, err)
 		}
 		access, fresh := c.tokens.peek()
 		if !fresh { // it ended, or was refused, while we stood in line
@@ -67,6 +67,14 @@ func (c *Client) board(ctx context.Context, g *quota.Governor) (ticket, error) {
 		}
 		return ticket{access: access, token: token, governor: g, report: report}, nil
 	}
+}
+
+// waiting lets an end of the context be recognised as such even if it has a cause of its own.
+func waiting(ctx context.Context, err error) error {
+	if ended := ctx.Err(); ended != nil && errors.Is(err, context.Cause(ctx)) && !errors.Is(err, ended) {
+		return fmt.Errorf("%w: %w", ended, err)
+	}
+	return err
 }
 
 // Cancel gives everything back without a request. It does nothing on a permit that has been used or cancelled.
@@ -105,12 +113,16 @@ func (p *Permit) Confirm(ctx context.Context, orderID string, body []byte) Answe
 func (c *Client) send(ctx context.Context, t ticket, req *http.Request, op outcome.Operation, limit int64) (r reply) {
 	settled := false
 	defer func() {
-		if !settled { // a panic of a foreign transport must not keep a probe's place for ever
+		if !settled { // a panic of a foreign transport must keep neither a probe's place nor quota for ever
+			t.token.Use()
 			t.report(outcome.Excluded, "")
 		}
 	}()
-	t.token.Use()
-	r = c.exchange(ctx, req, limit)
+	r = c.exchange(ctx, req, limit, t.token.Use)
+	if r.Sent == NotSent {
+		t.token.Return()
+	}
+	t.token.Use() // for transports that do not say when they write
 	if r.Sent == Answered && r.Status/100 != 2 {
 		r.Code, r.Message, r.Details = readErrors(r.body)
 	}

@@ -101,7 +101,7 @@ func (t *tokens) fly(ctx context.Context, creds Credentials, credsErr error, fli
 	if err == nil {
 		t.access, t.until = access, now.Add(life)
 		t.renewAt = now.Add(renewAfter(life))
-		t.backoff = 0
+		t.backoff, t.hold = 0, time.Time{}
 		return
 	}
 	var open *OpenError
@@ -155,7 +155,7 @@ func (t *tokens) ask(ctx context.Context, creds Credentials) (r reply, access st
 	req.GetBody = nil
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
 	req.Header.Set("User-Agent", t.client.cfg.userAgent())
-	r = t.client.exchange(ctx, req, maxErrorBody)
+	r = t.client.exchange(ctx, req, maxErrorBody, func() {})
 	access, life = r.readToken()
 	r.redact(creds.ClientSecret, creds.RefreshToken)
 	r.classify(outcome.Token)

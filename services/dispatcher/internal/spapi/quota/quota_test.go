@@ -246,10 +246,11 @@ func TestETAIsWhatItTakes(t *testing.T) {
 	})
 }
 
-// BenchmarkUtilisation measures how much of a fast quota real timers leave: its metric must stay above 99.8 %.
+// BenchmarkUtilisation measures how much of a fast quota is left with real timers; its metric must stay above 99.8 %.
+// The burst forgives a tenth of a second of delay by a busy machine; with Amazon's quota it forgives 4.5 seconds.
 func BenchmarkUtilisation(b *testing.B) {
 	const rate = 1000
-	g := governor(b, Config{Limits: Limits{rate, 9}, StartEmpty: true})
+	g := governor(b, Config{Limits: Limits{rate, rate / 10}, StartEmpty: true})
 	b.ResetTimer()
 	start := time.Now()
 	for range b.N {
