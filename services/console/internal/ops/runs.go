@@ -1,0 +1,248 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/settings"
+	"github.com/fertig-project/fertig/shared/shipment"
+)
+
+// Run is a run as people see it. Log is empty (Phase "") while it was only asked for.
+type Run struct {
+	ID         string
+	Connection shipment.ConnectionID
+	Trigger    job.Trigger
+	Log        job.Log
+}
+
+// Ended reports whether nothing more happens in the run.
+func (r Run) Ended() bool { return r.Log.Phase == job.Finished || r.Log.Phase == job.Joined }
+
+// MaxRuns bounds a list of runs.
+const MaxRuns = 500
+
+// Runs lists the latest runs, the newest first, at most n (1 to MaxRuns; 0 means 50).
+func (o *Ops) Runs(ctx context.Context, a Actor, n int) ([]Run, error) {
+	if err := a.need(Viewer); err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		n = DefaultPage
+	}
+	if n < 1 || n > MaxRuns {
+		return nil, Advise(fault.Field("limit", "is %d", n), "ask for 1 to %d runs", MaxRuns)
+	}
+	var out []Run
+	for _, c := range o.cfg.Settings.Current().Connections {
+		if !a.seesSome(c, nil) {
+			continue
+		}
+		logs, err := o.cfg.Board.Recent(ctx, c.ID, n)
+		if err != nil {
+			return nil, fmt.Errorf("list runs: %w", err)
+		}
+		for _, l := range logs {
+			if a.seesSome(c, l.Trigger.Accounts) {
+				out = append(out, Run{ID: l.RunID, Connection: c.ID, Trigger: l.Trigger, Log: a.limited(l)})
+			}
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Log.At.After(out[j].Log.At) })
+	return out[:min(n, len(out))], nil
+}
+
+// seesSome reports whether any of the accounts (none: all of the connection) is the actor's.
+func (a Actor) seesSome(c settings.Connection, ids []shipment.AccountID) bool {
+	if len(a.Accounts) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.Accounts, func(x settings.Account) bool {
+		return a.Sees(x.ID) && (len(ids) == 0 || slices.Contains(ids, x.ID))
+	})
+}
+
+// limited leaves out of a log what concerns accounts the actor does not see.
+func (a Actor) limited(l job.Log) job.Log {
+	if len(a.Accounts) == 0 {
+		return l
+	}
+	by := map[shipment.AccountID]job.Counts{}
+	for id, c := range l.ByAccount {
+		if a.Sees(id) {
+			by[id] = c
+		}
+	}
+	l.ByAccount = by
+	return l
+}
+
+// Run returns one run; fault.NotFound when nobody asked for it.
+func (o *Ops) Run(ctx context.Context, a Actor, id string) (Run, error) {
+	if err := a.need(Viewer); err != nil {
+		return Run{}, err
+	}
+	for _, c := range o.cfg.Settings.Current().Connections {
+		t, err := o.cfg.Board.Asked(ctx, c.ID, id)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return Run{}, fmt.Errorf("read run %s: %w", id, err)
+		}
+		if !a.seesSome(c, t.Accounts) {
+			break
+		}
+		l, err := o.cfg.Board.Last(ctx, c.ID, id)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return Run{}, fmt.Errorf("read run %s: %w", id, err)
+		}
+		return Run{ID: id, Connection: c.ID, Trigger: t, Log: a.limited(l)}, nil
+	}
+	return Run{}, Advise(fault.New(fault.NotFound, "run %q is not known", id), "see the list of runs; logs are kept for 90 days")
+}
+
+// Start asks for a run of everything queued of the accounts (none: all the actor sees), one per connection. op is an id
+// of the caller's choice, see Replay.
+func (o *Ops) Start(ctx context.Context, a Actor, accounts []shipment.AccountID, comment, op string) ([]Run, error) {
+	if err := a.need(Operator); err != nil {
+		return nil, err
+	}
+	parts, err := o.spread(a, accounts)
+	if err != nil {
+		return nil, err
+	}
+	var out []Run
+	for _, p := range parts {
+		t := job.Trigger{RunID: o.runID(a, op, p.connection.ID, "start"), Connection: p.connection.ID, Accounts: p.ids, Kind: job.Manual, Scope: job.All,
+			OpID: op, Actor: a.Name, Reason: comment, At: o.now()}
+		if _, err := o.cfg.Board.Ask(ctx, t); err != nil {
+			return out, fmt.Errorf("start a run of %s: %w", p.connection.ID, err)
+		}
+		out = append(out, Run{ID: t.RunID, Connection: t.Connection, Trigger: t})
+	}
+	return out, nil
+}
+
+// part is a connection and those of its accounts that were meant; ids is empty for all of them.
+type part struct {
+	connection settings.Connection
+	accounts   []settings.Account
+	ids        []shipment.AccountID
+}
+
+func (o *Ops) spread(a Actor, ids []shipment.AccountID) ([]part, error) {
+	set := o.cfg.Settings.Current()
+	for _, id := range ids {
+		if _, _, ok := set.Account(id); !ok {
+			return nil, Advise(fault.Field("accounts", "%q is not configured", id), "see the list of accounts")
+		}
+		if err := a.needAccount(id); err != nil {
+			return nil, err
+		}
+	}
+	var out []part
+	for _, c := range set.Connections {
+		p := part{connection: c}
+		for _, acc := range c.Accounts {
+			if a.Sees(acc.ID) && (len(ids) == 0 || slices.Contains(ids, acc.ID)) {
+				p.accounts, p.ids = append(p.accounts, acc), append(p.ids, acc.ID)
+			}
+		}
+		if len(p.ids) == len(c.Accounts) {
+			p.ids = nil
+		}
+		if len(p.accounts) > 0 {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// Progress calls hear with the progress of a run (of all the actor sees for ""), until the run has ended or ctx ends.
+// hear is called by one goroutine at a time. Progress is told by whoever runs the run; what was missed is not repeated.
+func (o *Ops) Progress(ctx context.Context, a Actor, run string, hear func(job.Progress)) error {
+	if err := a.need(Viewer); err != nil {
+		return err
+	}
+	var of shipment.ConnectionID
+	if run != "" {
+		r, err := o.Run(ctx, a, run)
+		if err != nil {
+			return err
+		}
+		of = r.Connection
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	heard := make(chan job.Progress, 64)
+	failed := make(chan error, 1)
+	go func() {
+		failed <- o.cfg.Progress.Listen(ctx, of, func(p job.Progress) {
+			select {
+			case heard <- p:
+			default: // a slow reader misses some
+			}
+		})
+	}()
+	err := o.relay(ctx, a, of, run, heard, failed, hear)
+	cancel()
+	<-failed // the listener has ended before Progress returns
+	return err
+}
+
+// relay passes on what is heard. The log is looked at as well, because the last words of a run may have been lost.
+func (o *Ops) relay(ctx context.Context, a Actor, of shipment.ConnectionID, run string, heard <-chan job.Progress, failed chan error, hear func(job.Progress)) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	ended := func() (bool, error) {
+		if run == "" {
+			return false, nil
+		}
+		l, err := o.cfg.Board.Last(ctx, of, run)
+		if err == nil && (l.Phase == job.Finished || l.Phase == job.Joined) {
+			hear(job.Progress{RunID: run, Connection: of, At: l.At, Done: l.Counts.Attempts, Total: l.Counts.Attempts,
+				Confirmed: l.Counts.Confirmed, Deferred: l.Counts.Deferred, Ended: true})
+			return true, nil
+		}
+		if fault.Is(err, fault.NotFound) {
+			err = nil
+		}
+		return false, err
+	}
+	for {
+		if done, err := ended(); done || err != nil {
+			return quiet(ctx, err)
+		}
+		for next := false; !next; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case err := <-failed:
+				failed <- nil
+				return quiet(ctx, err)
+			case <-tick.C:
+				next = run != ""
+			case p := <-heard:
+				if c, ok := o.cfg.Settings.Current().Connection(p.Connection); (run == "" || p.RunID == run) && ok && a.seesSome(c, nil) && !(run != "" && p.Ended) {
+					hear(p)
+				}
+				next = run != "" && p.RunID == run && p.Ended
+			}
+		}
+	}
+}
+
+// quiet turns an error that only says that ctx ended into none.
+func quiet(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

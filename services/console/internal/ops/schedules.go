@@ -1,0 +1,63 @@
+package ops
+
+import (
+	"context"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/fertig-project/fertig/shared/settings"
+	"github.com/fertig-project/fertig/shared/shipment"
+)
+
+// Schedule is when an account's job runs.
+type Schedule struct {
+	Account     shipment.AccountID
+	Connection  shipment.ConnectionID
+	Name        string
+	Cron        string
+	Zone        string
+	Off         bool
+	PausedUntil time.Time   // zero, or in the future
+	Next        []time.Time // the next five, in the schedule's zone; none while it is off
+}
+
+// nextRuns is how many coming runs are shown.
+const nextRuns = 5
+
+// Schedules lists the schedules of the accounts the actor sees.
+func (o *Ops) Schedules(_ context.Context, a Actor) ([]Schedule, error) {
+	if err := a.need(Viewer); err != nil {
+		return nil, err
+	}
+	var out []Schedule
+	now := o.now()
+	for _, c := range o.cfg.Settings.Current().Connections {
+		for _, acc := range c.Accounts {
+			if !a.Sees(acc.ID) {
+				continue
+			}
+			s := Schedule{Account: acc.ID, Connection: c.ID, Name: acc.Name, Cron: acc.Schedule.Cron, Zone: acc.Schedule.Zone, Off: acc.Schedule.Off, Next: next(acc.Schedule, now)}
+			if acc.PausedUntil.After(now) {
+				s.PausedUntil = acc.PausedUntil
+			}
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+func next(s settings.Schedule, now time.Time) []time.Time {
+	plan, err := cron.ParseStandard(s.Cron)
+	if s.Off || err != nil {
+		return nil
+	}
+	var out []time.Time
+	for t := now.In(s.Location()); len(out) < nextRuns; {
+		if t = plan.Next(t); t.IsZero() { // never, such as 30 February
+			break
+		}
+		out = append(out, t)
+	}
+	return out
+}
