@@ -23,7 +23,7 @@ func Diff(old, new Data) []Change {
 	add("trackingNumber", old.Tracking, new.Tracking)
 	add("items", items(old.Items), items(new.Items))
 	add("labelSource", label(old.LabelSource), label(new.LabelSource))
-	add("programs", strings.Join(old.Programs, " "), strings.Join(new.Programs, " "))
+	add("programs", set(old.Programs), set(new.Programs))
 	add("reference", old.Reference, new.Reference)
 	return out
 }
@@ -58,14 +58,19 @@ func label(l LabelSource) string {
 	return string(l)
 }
 
+// set writes words whose order means nothing.
+func set(words []string) string {
+	sorted := slices.Clone(words)
+	slices.Sort(sorted)
+	return strings.Join(sorted, " ")
+}
+
 func items(in []Item) string {
 	parts := make([]string, 0, len(in))
 	for _, i := range in {
-		codes := slices.Clone(i.TransparencyCodes)
-		slices.Sort(codes)
 		p := fmt.Sprintf("%s×%d", i.OrderItemID, i.Quantity)
-		if len(codes) > 0 {
-			p += "[" + strings.Join(codes, " ") + "]"
+		if len(i.TransparencyCodes) > 0 {
+			p += "[" + set(i.TransparencyCodes) + "]"
 		}
 		parts = append(parts, p)
 	}
@@ -87,8 +92,8 @@ func ValidPackage(s string) bool {
 	return strings.Trim(s, "0123456789") == ""
 }
 
-// ValidOrder reports whether s has the form of an Amazon order id: three groups of 3, 7 and 7 letters or digits. Letters
-// occur in special order types, so they are let through.
+// ValidOrder reports whether s has the form of an Amazon order id: three groups of 3, 7 and 7 digits. Special order types
+// have capital letters in the first group, so those are let through there.
 func ValidOrder(s string) bool {
 	p := strings.Split(s, "-")
 	if len(p) != 3 || len(p[0]) != 3 || len(p[1]) != 7 || len(p[2]) != 7 {

@@ -5,6 +5,7 @@
 package shipment
 
 import (
+	"slices"
 	"time"
 )
 
@@ -169,7 +170,15 @@ type Shipment struct {
 	Attempt     *Attempt  `json:"attempt,omitempty"` // the open one: transmitting, or in doubt (also while excluded or closed out of doubt)
 	Answer      *Answer   `json:"answer,omitempty"`  // the last one
 	Inquiry     *Inquiry  `json:"inquiry,omitempty"`
+	Taken       []string  `json:"taken,omitempty"` // ids of the events that reported, corrected or closed it, newest last
 }
+
+// keepTaken bounds Taken: an input older than that many later ones is no longer recognised.
+const keepTaken = 32
+
+// Took reports whether the event with this id is already part of the shipment, so that an input delivered again after
+// later ones is not applied a second time.
+func (s Shipment) Took(id string) bool { return slices.Contains(s.Taken, id) }
 
 // Exists reports whether anything was ever recorded of the shipment.
 func (s Shipment) Exists() bool { return s.State != "" }

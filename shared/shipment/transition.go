@@ -1,6 +1,9 @@
 package shipment
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // table says which states an event may find and which it may leave behind. It is the whole of what can happen.
 var table = map[Type]map[State][]State{
@@ -45,12 +48,7 @@ func repeated() map[State][]State {
 
 // Allowed reports whether an event of type t may lead from one state to another; from "" means nothing was recorded yet.
 func Allowed(t Type, from, to State) bool {
-	for _, s := range table[t][from] {
-		if s == to {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(table[t][from], to)
 }
 
 // Why is the reason of a refusal, for programs.
@@ -96,7 +94,11 @@ func (r *Refusal) Error() string {
 // Apply returns the shipment after e, or *Refusal. It is pure; before is not changed and may be shared.
 func Apply(before Shipment, e Event) (Shipment, error) {
 	refuse := func(w Why) (Shipment, error) {
-		return before, &Refusal{Key: before.Key, State: before.State, Type: e.Type, Why: w}
+		key := before.Key
+		if !before.Exists() {
+			key = e.Key
+		}
+		return before, &Refusal{Key: key, State: before.State, Type: e.Type, Why: w}
 	}
 	if _, ok := table[e.Type][before.State]; !ok {
 		if before.State == Transmitting {
@@ -116,6 +118,9 @@ func Apply(before Shipment, e Event) (Shipment, error) {
 	}
 	if after.State != before.State {
 		after.Since = e.At
+	}
+	if e.Type == Accepted || e.Type == Amended || e.Type == CloseEvent {
+		after.Taken = taken(before.Taken, e.ID)
 	}
 	return after, nil
 }
@@ -158,6 +163,14 @@ func demands(s Shipment, e Event) Why {
 		}
 	}
 	return ""
+}
+
+// taken adds an id without touching the array that before may share with others.
+func taken(ids []string, id string) []string {
+	if len(ids) >= keepTaken {
+		ids = ids[len(ids)-keepTaken+1:]
+	}
+	return append(slices.Clone(ids), id)
 }
 
 func step(s Shipment, e Event) Shipment {
@@ -264,7 +277,7 @@ func found(s Shipment, e Event) Shipment {
 		q.LastText = e.Comment
 		s.Inquiry = &q
 	}
-	if e.To == "" || e.To == Doubt {
+	if e.To == "" || e.To == Doubt && s.State == Doubt {
 		return s
 	}
 	s.State, s.Kind = e.To, e.Kind

@@ -1,0 +1,203 @@
+package shipment
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestAttemptRemembersWhereItCameFrom(t *testing.T) {
+	s := pasts(t)["transmitting_2nd"]
+	a := s.Attempt
+	if a.N != 2 || a.From != Deferred || a.FromKind != Rejected || !a.SentBefore || s.LastRun != "run-2" || !s.EverSent {
+		t.Fatalf("attempt %+v of %+v", a, s)
+	}
+	first := pasts(t)["transmitting"].Attempt
+	if first.N != 1 || first.From != Pending || first.SentBefore {
+		t.Fatalf("first attempt %+v", first)
+	}
+}
+
+func TestUnansweredRequestOutlivesExclusionAndClosing(t *testing.T) {
+	for _, out := range []Event{{Type: Exclude}, {Type: CloseEvent, Kind: ByOperator}} {
+		back := Event{Type: Include}
+		if out.Type == CloseEvent {
+			back.Type = Requeued
+		}
+		s := fold(t, report(), try("1", "h"), Event{Type: Doubted, At: noon}, out, back)
+		if s.State != Doubt || s.Attempt == nil || s.Sendable() {
+			t.Fatalf("after %s and %s: %s, sendable %v", out.Type, back.Type, s.State, s.Sendable())
+		}
+		if _, err := Apply(s, try("2", "h")); err == nil {
+			t.Fatalf("after %s and %s: sent again without asking Amazon", out.Type, back.Type)
+		}
+	}
+}
+
+func TestFindingsAboutDoubt(t *testing.T) {
+	at := func(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
+	s := fold(t, report(), try("1", "h"), Event{Type: Doubted, At: at(1)},
+		Event{Type: Found, At: at(3), Missing: true, Comment: "not there"}, Event{Type: Found, At: at(5), Comment: "throttled"})
+	want := Inquiry{Since: at(1), NotThere: at(3), LastAsked: at(5), LastText: "throttled"}
+	if *s.Inquiry != want || s.Since != at(1) {
+		t.Fatalf("inquiry %+v since %s, want %+v", *s.Inquiry, s.Since, want)
+	}
+	s = fold(t, report(), try("1", "h"), Event{Type: Doubted, At: at(1)}, Event{Type: Found, At: at(8), Missing: true, Settled: true},
+		Event{Type: Found, At: at(9)})
+	if !s.Sendable() || s.Queue() != Again {
+		t.Fatal("a settled doubt stays settled when asked again")
+	}
+	again := fold(t, report(), try("1", "h"), Event{Type: Doubted, At: at(1)}, Event{Type: Found, At: at(8), Settled: true},
+		try("2", "h"), Event{Type: Doubted, At: at(9)})
+	if again.Sendable() || again.Inquiry.Since != at(9) {
+		t.Fatalf("a second doubt starts from nothing: %+v", again.Inquiry)
+	}
+}
+
+func TestFindingMayNotInventDoubt(t *testing.T) {
+	if _, err := Apply(pasts(t)["deferred"], Event{Type: Found, To: Doubt}); err == nil {
+		t.Fatal("a finding led from deferred to doubt without a request")
+	}
+}
+
+func TestTakenKeepsTheNewest(t *testing.T) {
+	s := fold(t, report())
+	for i := range keepTaken + 5 {
+		d := *data()
+		d.Tracking = fmt.Sprint(i)
+		s = func() Shipment { n, _ := Apply(s, Event{ID: fmt.Sprint("a", i), Type: Amended, Data: &d}); return n }()
+	}
+	if len(s.Taken) != keepTaken || s.Took("report") || s.Took("a4") || !s.Took("a5") || !s.Took(fmt.Sprint("a", keepTaken+4)) {
+		t.Fatalf("taken %v", s.Taken)
+	}
+}
+
+func TestCorrectionLifts(t *testing.T) {
+	s := pasts(t)["deferred"]
+	if s.Queue() != Refused {
+		t.Fatalf("queue %q", s.Queue())
+	}
+	d := s.Data
+	d.Tracking = "new"
+	entry, err := Record(s, Event{ID: "fix", Type: Amended, Data: &d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Change{{"trackingNumber", "00340434", "new"}}; !slices.Equal(entry.Changes, want) || entry.After.Queue() != Again {
+		t.Fatalf("changes %v, queue %q", entry.Changes, entry.After.Queue())
+	}
+	again := fold(t, report(), try("1", "h"), answer("1", Deferred), Event{ID: "fix", Type: Amended, Data: &d}, try("2", "h2"), answer("2", Deferred))
+	if again.Changed {
+		t.Fatal("a refusal after the correction makes it untouched again")
+	}
+}
+
+func TestQueue(t *testing.T) {
+	for _, c := range []struct {
+		s    Shipment
+		want Queue
+	}{
+		{Shipment{State: Pending}, New},
+		{Shipment{State: Pending, Changed: true}, New},
+		{Shipment{State: Deferred, Kind: Transient}, Again},
+		{Shipment{State: Deferred, Kind: Throttled}, Again},
+		{Shipment{State: Deferred, Kind: Rejected}, Refused},
+		{Shipment{State: Deferred, Kind: Rejected, Changed: true}, Again},
+		{Shipment{State: Deferred, Kind: Incomplete}, Refused},
+		{Shipment{State: Deferred, Kind: Incomplete, Changed: true}, Again},
+		{Shipment{State: Doubt, Inquiry: &Inquiry{}}, NotQueued},
+		{Shipment{State: Doubt, Inquiry: &Inquiry{Settled: true}}, Again},
+		{Shipment{State: Transmitting}, NotQueued}, {Shipment{State: Confirmed}, NotQueued}, {Shipment{State: Expired}, NotQueued},
+		{Shipment{State: Excluded}, NotQueued}, {Shipment{State: NotRequired}, NotQueued}, {Shipment{State: Closed}, NotQueued}, {Shipment{}, NotQueued},
+	} {
+		if got := c.s.Queue(); got != c.want {
+			t.Errorf("%s %s changed %v: queue %q, want %q", c.s.State, c.s.Kind, c.s.Changed, got, c.want)
+		}
+	}
+}
+
+func TestGroups(t *testing.T) {
+	for r, want := range map[RejectedOrder][]Queue{
+		RejectedLast: {Again, New, Refused}, RejectedFirst: {Again, Refused, New}, RejectedAfterCorrection: {Again, New}, "": {Again, New, Refused},
+	} {
+		if got := Groups(r); !slices.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", r, got, want)
+		}
+	}
+}
+
+func TestAgesAt(t *testing.T) {
+	week := 7 * 24 * time.Hour
+	for _, c := range []struct {
+		name  string
+		s     Shipment
+		limit time.Duration
+		ages  bool
+	}{
+		{"pending", Shipment{State: Pending}, week, true},
+		{"deferred", Shipment{State: Deferred}, week, true},
+		{"waived", Shipment{State: Pending, AgeWaiver: true}, week, false},
+		{"no limit", Shipment{State: Pending}, 0, false},
+		{"transmitting", Shipment{State: Transmitting}, week, false},
+		{"doubt", Shipment{State: Doubt, Inquiry: &Inquiry{Settled: true}}, week, false},
+		{"excluded", Shipment{State: Excluded}, week, false},
+		{"confirmed", Shipment{State: Confirmed}, week, false},
+	} {
+		c.s.Data.ShippedAt = noon
+		at, ages := c.s.AgesAt(c.limit)
+		if ages != c.ages || ages && !at.Equal(noon.Add(c.limit)) {
+			t.Errorf("%s: %s %v", c.name, at, ages)
+		}
+	}
+}
+
+func TestDiffers(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		edit func(*Data)
+		want []string
+	}{
+		{"nothing", func(*Data) {}, nil},
+		{"another door", func(d *Data) { d.Source = "import" }, nil},
+		{"reference on one side", func(d *Data) { d.Reference = "R-1" }, nil},
+		{"service on one side", func(d *Data) { d.Service = "Paket" }, nil},
+		{"ship-by on one side", func(d *Data) { d.ShipBy = noon }, nil},
+		{"order of programs", func(d *Data) { d.Programs = []string{"B", "A"} }, nil},
+		{"order of items and codes", func(d *Data) {
+			d.Items = []Item{{"2", 1, nil}, {"1", 2, []string{"y", "x"}}}
+		}, nil},
+		{"same instant, other zone", func(d *Data) { d.ShippedAt = d.ShippedAt.In(time.FixedZone("CET", 3600)) }, nil},
+		{"tracking and carrier", func(d *Data) { d.Tracking, d.Carrier = "x", "UPS" }, []string{"carrier", "trackingNumber"}},
+		{"quantity", func(d *Data) { d.Items = []Item{{"1", 3, []string{"x", "y"}}, {"2", 1, nil}} }, []string{"items"}},
+		{"whole order", func(d *Data) { d.Items = nil }, []string{"items"}},
+		{"label", func(d *Data) { d.LabelSource = "" }, []string{"labelSource"}},
+		{"time", func(d *Data) { d.ShippedAt = noon }, []string{"shippedAt"}},
+	} {
+		known := *data()
+		known.Programs, known.Items = []string{"A", "B"}, []Item{{"1", 2, []string{"x", "y"}}, {"2", 1, nil}}
+		reported := known
+		c.edit(&reported)
+		var got []string
+		for _, ch := range Differs(known, reported) {
+			got = append(got, ch.Field)
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: differs in %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestIdentifiers(t *testing.T) {
+	for in, want := range map[string]bool{
+		"EU/302-1234567-1234567/1": true, "EU/S02-1234567-1234567/12": true, "eu/302-1234567-1234567/1": false,
+		"EU/302-1234567-1234567/0": false, "EU/302-1234567-1234567/01": false, "EU/302-1234567-123456/1": false,
+		"EU/302-123456a-1234567/1": false, "EU/302-1234567-1234567": false, "/302-1234567-1234567/1": false, "EU.X/302-1234567-1234567/1": false,
+	} {
+		k, err := ParseKey(in)
+		if (err == nil) != want || want && k.String() != in {
+			t.Errorf("%s: %v, %v", in, k, err)
+		}
+	}
+}
