@@ -91,7 +91,7 @@ func withRule(rules []settings.MapRule, r settings.MapRule) []settings.MapRule {
 func (o *Ops) repair(ctx context.Context, a Actor, id shipment.AccountID, rule settings.MapRule, why string) (Bulk, error) {
 	rule.Country = "" // a rule for another country than the account's marketplace changes nothing at the attempt
 	only := settings.Mapping{Rules: []settings.MapRule{rule}}
-	f := Filter{Accounts: []shipment.AccountID{id}, States: []shipment.State{shipment.Deferred}, Kinds: []shipment.Kind{shipment.Rejected}}
+	f := Filter{Accounts: []shipment.AccountID{id}, States: []shipment.State{shipment.Deferred}, Kind: shipment.Rejected}
 	var keys []shipment.Key
 	for after := ""; ; {
 		page, err := o.cfg.View.List(ctx, f, Paging{After: after, Limit: MaxPage})

@@ -12,19 +12,28 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-// Filter selects shipments. Fields left empty do not limit; those given all hold.
+// Filter selects shipments and says in which order to list them. Fields left empty do not limit; those given all hold.
 type Filter struct {
 	Accounts      []shipment.AccountID
 	States        []shipment.State
-	Kinds         []shipment.Kind
-	Flagged       bool   // only those whose order carries the flag
-	Order         string // Amazon order id
-	Tracking      string
-	Reference     string
+	Kind          shipment.Kind
+	Flagged       bool      // only those that carry the flag
+	Search        string    // Amazon order id or its beginning (6 characters or more), tracking number, own reference
 	Fingerprint   string    // those that failed for the same reason
 	DeferredUntil time.Time // deferred no later than this: what a message lists
-	ShipByBefore  time.Time // those whose ship-by time comes before this
+	Sort          Sort      // empty: BySince
+	Desc          bool
 }
+
+// Sort is what a list is ordered by.
+type Sort string
+
+// The orders of a list: time in the present state, time of shipping, ship-by (time of shipping where none is known).
+const (
+	BySince     Sort = "since"
+	ByShippedAt Sort = "shippedAt"
+	ByShipBy    Sort = "shipBy"
+)
 
 // Paging asks for one page. After is the Next of the page before, Limit 1 to MaxPage; 0 means DefaultPage.
 type Paging struct {
@@ -38,8 +47,7 @@ const (
 	MaxPage     = 500
 )
 
-// Page is part of a list. Next is empty on the last page. Total counts all that the filter selects, or is -1 where
-// counting would mean reading them all.
+// Page is part of a list. Next is empty on the last page. Total counts all that the filter selects.
 type Page struct {
 	Items []shipment.Shipment
 	Next  string
@@ -95,6 +103,9 @@ func (o *Ops) within(a Actor, f Filter) (Filter, error) {
 			return f, Advise(fault.Field("state", "%q is not a state", s), "use one of %v", shipment.States)
 		}
 	}
+	if f.Sort != "" && f.Sort != BySince && f.Sort != ByShippedAt && f.Sort != ByShipBy {
+		return f, Advise(fault.Field("sort", "%q is not an order of a list", f.Sort), "use since, shippedAt or shipBy")
+	}
 	return f, nil
 }
 
@@ -115,7 +126,7 @@ func (o *Ops) Shipment(ctx context.Context, a Actor, k shipment.Key) (Detail, er
 		return Detail{}, err
 	}
 	d := Detail{Shipment: last.After, Version: last.Seq, History: history, Remedy: RemedyFor(last.After)}
-	page, err := o.cfg.View.List(ctx, Filter{Order: k.Order}, Paging{Limit: MaxPage})
+	page, err := o.cfg.View.List(ctx, Filter{Search: k.Order}, Paging{Limit: MaxPage})
 	if err != nil {
 		return Detail{}, fmt.Errorf("read packages of %s: %w", k, err)
 	}
@@ -146,24 +157,9 @@ func (o *Ops) Lookup(ctx context.Context, a Actor, text string) ([]shipment.Ship
 	if text == "" {
 		return nil, Advise(fault.Field("q", "is empty"), "give an order number, a tracking number or your own number")
 	}
-	filters := []Filter{{Tracking: text}, {Reference: text}}
 	if k, err := shipment.ParseKey(text); err == nil {
-		filters = []Filter{{Order: k.Order}}
-	} else if shipment.ValidOrder(text) {
-		filters = append([]Filter{{Order: text}}, filters...)
+		text = k.Order
 	}
-	var out []shipment.Shipment
-	seen := map[shipment.Key]bool{}
-	for _, f := range filters {
-		page, err := o.Shipments(ctx, a, f, Paging{Limit: MaxPage})
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range page.Items {
-			if !seen[s.Key] {
-				seen[s.Key], out = true, append(out, s)
-			}
-		}
-	}
-	return out, nil
+	page, err := o.Shipments(ctx, a, Filter{Search: text}, Paging{Limit: MaxPage})
+	return page.Items, err
 }
