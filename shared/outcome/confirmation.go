@@ -28,10 +28,6 @@ var confirmation = []Rule{
 		BurnsAttempt: true, Kind: KindRejected, Field: FieldItems, Remedy: Text{
 			DE: "Der Auftrag oder eine Position ist bei Amazon storniert. Im Seller Central nachsehen und das Paket, wenn möglich, aufhalten.",
 			EN: "The order or an item is cancelled at Amazon. Look it up in Seller Central and stop the parcel if you can."}},
-	{ID: "order-failed-validation", Operation: Confirm, Status: 400, Fragments: []string{"Failed validation because order"}, Class: Order, Breaker: Success,
-		BurnsAttempt: true, Kind: KindRejected, Field: FieldOrder, Remedy: Text{
-			DE: "Amazon nimmt für diesen Auftrag in seinem jetzigen Zustand keine Versandmeldung an. Den Zustand im Seller Central nachsehen.",
-			EN: "Amazon accepts no confirmation for this order in its present state. Look up its state in Seller Central."}},
 
 	data("carrier-unsupported", 400, FieldCarrier, Text{
 		DE: "Amazon kennt diesen Versanddienstleister nicht. Unter „Versender zuordnen“ einen Code aus Amazons Liste wählen; danach alle betroffenen Aufträge erneut übermitteln.",
@@ -78,6 +74,10 @@ var confirmation = []Rule{
 		BurnsAttempt: true, Kind: KindTransient, Field: FieldOrder, Remedy: Text{
 			DE: "Die Zahlung ist bei Amazon noch nicht bestätigt; solche Aufträge dürfen noch nicht versendet werden. Der nächste Lauf versucht es erneut.",
 			EN: "Amazon has not confirmed the payment yet; such orders must not be shipped. The next run tries again."}},
+	{ID: "order-failed-validation", Operation: Confirm, Status: 400, Fragments: []string{"Failed validation because order"}, Class: Order, Breaker: Success,
+		BurnsAttempt: true, Kind: KindRejected, Field: FieldOrder, Remedy: Text{
+			DE: "Amazon nimmt für diesen Auftrag in seinem jetzigen Zustand keine Versandmeldung an. Den Zustand im Seller Central nachsehen.",
+			EN: "Amazon accepts no confirmation for this order in its present state. Look up its state in Seller Central."}},
 
 	data("sandbox-no-match", 400, "", sandbox, "Could not match input arguments"),
 	{ID: "sandbox-invalid-input", Operation: Confirm, Status: 400, Code: "Invalid Input", Fragments: []string{"Invalid Input"}, Class: Data, Breaker: Success,
