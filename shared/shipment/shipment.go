@@ -127,7 +127,8 @@ type Attempt struct {
 	Resend     bool      `json:"resend,omitempty"`     // the recorded body again, after a settled doubt
 	Correction bool      `json:"correction,omitempty"` // an explicit edit of a confirmed package
 	SentBefore bool      `json:"sentBefore,omitempty"`
-	From       State     `json:"from"` // where the shipment was, and returns to when released
+	Items      []Item    `json:"items,omitempty"` // items read from Amazon for this attempt
+	From       State     `json:"from"`            // where the shipment was, and returns to when released
 	FromKind   Kind      `json:"fromKind,omitempty"`
 }
 
@@ -166,6 +167,7 @@ type Shipment struct {
 	EverSent    bool      `json:"everSent,omitempty"` // a request may have reached Amazon
 	Changed     bool      `json:"changed,omitempty"`  // data corrected since the last refusal
 	LastRun     string    `json:"lastRun,omitempty"`
+	Resolved    []Item    `json:"resolved,omitempty"` // the order's items as read from Amazon, where the sender gave none
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	Attempt     *Attempt  `json:"attempt,omitempty"` // the open one: transmitting, or in doubt (also while excluded or closed out of doubt)
 	Answer      *Answer   `json:"answer,omitempty"`  // the last one

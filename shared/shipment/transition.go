@@ -220,6 +220,9 @@ func attempted(s Shipment, e Event) Shipment {
 	a.N = s.Attempts
 	s.State, s.Kind, s.Attempt = Transmitting, "", &a
 	s.LastRun, s.EverSent = a.Run, true
+	if len(a.Items) > 0 {
+		s.Resolved, a.Items = a.Items, nil
+	}
 	return s
 }
 
@@ -282,7 +285,12 @@ func found(s Shipment, e Event) Shipment {
 	}
 	s.State, s.Kind = e.To, e.Kind
 	if e.To == Deferred {
-		s.LastRun, s.Fingerprint, s.Changed = e.Run, e.Print, false
+		// A reading that leaves a refusal standing counts as its answer; missing data was never sent.
+		s.Answered = s.Answered || s.Attempt != nil
+		s.Fingerprint, s.Changed = e.Print, false
+		if e.Run != "" {
+			s.LastRun = e.Run
+		}
 	}
 	if e.Answer != nil {
 		s.Answer = e.Answer

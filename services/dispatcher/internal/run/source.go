@@ -1,0 +1,162 @@
+package run
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/settings"
+	"github.com/fertig-project/fertig/shared/shipment"
+)
+
+// pageSize is how many shipments of one queue are read at once.
+const pageSize = 100
+
+// source yields what one trigger asks for, in order. It reads the view page by page, so that a million waiting shipments
+// cost no more than ten.
+type source struct {
+	trigger job.Trigger
+	from    time.Time      // what was accepted later belongs to the next run
+	keys    []shipment.Key // scope list: still to be read
+	page    []Item
+	lanes   []*lane
+	rank    int
+	turn    int
+}
+
+// lane is one account's way through its groups.
+type lane struct {
+	account shipment.AccountID
+	groups  []shipment.Queue
+	buffer  []Item
+	at      Place
+	end     bool // of the current group
+}
+
+func newSource(t job.Trigger, c settings.Connection, from time.Time) *source {
+	s := &source{trigger: t, from: from, keys: slices.Clone(t.Keys)}
+	if t.Scope == job.Named {
+		return s
+	}
+	for _, a := range c.Accounts {
+		if !t.Scoped(a.ID) {
+			continue
+		}
+		groups := shipment.Groups(a.RejectedOrder)
+		if t.Scope == job.Listed { // what the message listed has failed, whatever the account's order is
+			groups = []shipment.Queue{shipment.Again, shipment.Refused}
+		}
+		s.lanes = append(s.lanes, &lane{account: a.ID, groups: groups})
+	}
+	return s
+}
+
+// next returns the next shipment, false when there are no more.
+func (s *source) next(ctx context.Context, q Queues) (Item, bool, error) {
+	if s.trigger.Scope == job.Named {
+		return s.named(ctx, q)
+	}
+	for {
+		busy := false
+		for range s.lanes {
+			l := s.lanes[s.turn%len(s.lanes)]
+			s.turn++
+			if s.rank >= len(l.groups) {
+				continue
+			}
+			busy = true
+			it, ok, err := l.next(ctx, q, s.rank)
+			if err != nil {
+				return Item{}, false, err
+			}
+			if ok && s.wants(it) {
+				return it, true, nil
+			}
+			if ok {
+				s.turn-- // not this one; the account keeps its turn
+			}
+		}
+		if !busy {
+			return Item{}, false, nil
+		}
+		if s.drained() {
+			s.rank, s.turn = s.rank+1, 0
+			for _, l := range s.lanes {
+				l.buffer, l.at, l.end = nil, nil, false
+			}
+		}
+	}
+}
+
+func (s *source) drained() bool {
+	for _, l := range s.lanes {
+		if s.rank < len(l.groups) && (!l.end || len(l.buffer) > 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *lane) next(ctx context.Context, q Queues, rank int) (Item, bool, error) {
+	if len(l.buffer) == 0 && !l.end {
+		page, at, err := q.Queue(ctx, l.account, l.groups[rank], l.at, pageSize)
+		if err != nil {
+			return Item{}, false, err
+		}
+		l.buffer, l.at, l.end = page, at, at == nil
+	}
+	if len(l.buffer) == 0 {
+		return Item{}, false, nil
+	}
+	it := l.buffer[0]
+	l.buffer = l.buffer[1:]
+	return it, true, nil
+}
+
+// wants leaves out what this run has tried already and what came after it began.
+func (s *source) wants(it Item) bool {
+	if it.Shipment.LastRun == s.trigger.RunID {
+		return false
+	}
+	if s.trigger.Scope == job.Listed {
+		return it.Shipment.State == shipment.Deferred && !it.Shipment.Since.After(s.trigger.DeferredUntil)
+	}
+	return !it.Shipment.AcceptedAt.After(s.from)
+}
+
+func (s *source) named(ctx context.Context, q Queues) (Item, bool, error) {
+	for {
+		for len(s.page) > 0 {
+			it := s.page[0]
+			s.page = s.page[1:]
+			if it.Shipment.LastRun != s.trigger.RunID {
+				return it, true, nil
+			}
+		}
+		if len(s.keys) == 0 {
+			return Item{}, false, nil
+		}
+		n := min(pageSize, len(s.keys))
+		items, err := q.Get(ctx, s.keys[:n])
+		if err != nil {
+			return Item{}, false, err
+		}
+		s.page, s.keys = items, s.keys[n:]
+	}
+}
+
+// size estimates how many shipments the source will yield, for progress.
+func (s *source) size(ctx context.Context, q Queues) (int, error) {
+	n := len(s.trigger.Keys)
+	for _, l := range s.lanes {
+		for _, g := range l.groups {
+			k, err := q.QueueLen(ctx, l.account, g)
+			if err != nil {
+				return 0, err
+			}
+			n += k
+		}
+	}
+	return n, nil
+}

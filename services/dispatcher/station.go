@@ -1,0 +1,137 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
+	"github.com/fertig-project/fertig/services/dispatcher/internal/run"
+	"github.com/fertig-project/fertig/services/dispatcher/internal/spapi"
+	"github.com/fertig-project/fertig/services/dispatcher/internal/spapi/quota"
+	"github.com/fertig-project/fertig/shared/settings"
+	"github.com/fertig-project/fertig/shared/shipment"
+	"github.com/fertig-project/fertig/shared/stream"
+)
+
+// station is a connection this process works for.
+type station struct {
+	client *spapi.Client
+	worker *run.Worker
+}
+
+// work is a connection's work under its lease. When the connection's access or limits change it ends, so that it is begun
+// anew with the new ones; mappings, schedules and pauses are followed without that.
+func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *stream.Lease) error {
+	conn, ok := s.settings.Current().Connection(id)
+	if !ok {
+		return fmt.Errorf("connection %s is not configured any more", id)
+	}
+	log := s.cfg.Logger.With("connection", id)
+	client, err := spapi.New(s.clientConfig(conn))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	current := func() settings.Connection {
+		c, ok := s.settings.Current().Connection(id)
+		if !ok {
+			return conn
+		}
+		return c
+	}
+	timeout := time.Duration(conn.Limits.RequestTimeout)
+	w := &run.Worker{
+		Connection: id, Settings: current, Ledger: s.ledger, Queues: queues{s.view}, Upkeep: upkeep{s.view}, Board: s.board, Tell: s.board.Tell,
+		Amazon: amazon{client}, Lease: lease, Encode: encode, Country: country, Now: s.cfg.Now, Logger: log, Actor: s.cfg.Name,
+		Attempts: &attempt.Attempter{Ledger: s.ledger, Lease: lease, Timeout: timeout, Now: s.cfg.Now, Actor: s.cfg.Name, Stopped: s.cfg.stopAt},
+	}
+	s.post(id, &station{client, w})
+	defer s.post(id, nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		s.watchAccess(ctx, conn, current, cancel)
+	}()
+	err = w.Run(ctx)
+	cancel()
+	<-watched
+	return err
+}
+
+// watchAccess ends a station whose access or limits have changed.
+func (s *Service) watchAccess(ctx context.Context, began settings.Connection, current func() settings.Connection, end func()) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if !reflect.DeepEqual(access(began), access(current())) {
+				end()
+				return
+			}
+		}
+	}
+}
+
+// access is the part of a connection its client is made from.
+func access(c settings.Connection) settings.Connection {
+	marketplaces := make([]settings.Account, len(c.Accounts))
+	for i, a := range c.Accounts {
+		marketplaces[i] = settings.Account{ID: a.ID, Marketplace: a.Marketplace}
+	}
+	c.Accounts = marketplaces
+	return c
+}
+
+func (s *Service) post(id shipment.ConnectionID, st *station) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st == nil {
+		delete(s.stations, id)
+		return
+	}
+	s.stations[id] = st
+}
+
+func (s *Service) station(id shipment.ConnectionID) (*station, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok := s.stations[id]
+	return st, ok
+}
+
+func (s *Service) clientConfig(c settings.Connection) spapi.Config {
+	limits := spapi.DefaultLimits()
+	// A tenth of the burst stays unused: requests sent evenly here may arrive a little bunched there.
+	limits.Confirm = quota.Limits{Rate: c.Limits.ConfirmRate, Burst: max(1, c.Limits.ConfirmBurst-max(1, c.Limits.ConfirmBurst/10))}
+	var marketplaces []string
+	for _, a := range c.Accounts {
+		marketplaces = append(marketplaces, a.Marketplace)
+	}
+	return spapi.Config{
+		Connection: string(c.ID), Region: spapi.Region(c.Region), Marketplaces: marketplaces, Endpoint: c.Endpoint, TokenEndpoint: c.TokenEndpoint,
+		Credentials: func() (spapi.Credentials, error) { return s.credentials(c) },
+		AppName:     "Fertig", AppVersion: s.cfg.Version, Limits: limits, StartEmpty: !s.cfg.WarmQuota,
+		Breaker:        spapi.BreakerSettings{OpenFor: time.Duration(c.Limits.BreakerPause)},
+		RequestTimeout: time.Duration(c.Limits.RequestTimeout), Logger: s.cfg.Logger,
+	}
+}
+
+// credentials reads the secrets anew every time, so that a rotated one is used at once.
+func (s *Service) credentials(c settings.Connection) (spapi.Credentials, error) {
+	secret, err := s.cfg.Secrets(c.ClientSecret)
+	if err != nil {
+		return spapi.Credentials{}, err
+	}
+	refresh, err := s.cfg.Secrets(c.RefreshToken)
+	if err != nil {
+		return spapi.Credentials{}, err
+	}
+	return spapi.Credentials{ClientID: c.ClientID, ClientSecret: secret, RefreshToken: refresh}, nil
+}
