@@ -33,11 +33,12 @@ func (m *model) note(before, after Shipment, e Event) {
 	case Doubted:
 		m.settled = false
 	case Outcome:
+		m.answered = m.answered || e.Answer.Status != 0
 		if e.To == Doubt {
 			m.settled = false
 			return
 		}
-		m.open, m.answered = "", m.answered || e.Answer.Status != 0
+		m.open = ""
 	case Found:
 		if e.To != "" && e.To != Doubt {
 			m.open = ""

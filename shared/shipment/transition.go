@@ -228,11 +228,11 @@ func attempted(s Shipment, e Event) Shipment {
 
 func outcome(s Shipment, e Event) Shipment {
 	s.State, s.Kind, s.Answer, s.Fingerprint = e.To, e.Kind, e.Answer, e.Print
+	s.Answered = s.Answered || e.Answer != nil && e.Answer.Status != 0
 	if e.To == Doubt {
 		s.Inquiry = &Inquiry{Since: e.At}
 		return s
 	}
-	s.Answered = s.Answered || e.Answer != nil && e.Answer.Status != 0
 	s.Attempt, s.Inquiry, s.Changed = nil, nil, false
 	return s
 }
@@ -285,8 +285,6 @@ func found(s Shipment, e Event) Shipment {
 	}
 	s.State, s.Kind = e.To, e.Kind
 	if e.To == Deferred {
-		// A reading that leaves a refusal standing counts as its answer; missing data was never sent.
-		s.Answered = s.Answered || s.Attempt != nil
 		s.Fingerprint, s.Changed = e.Print, false
 		if e.Run != "" {
 			s.LastRun = e.Run
