@@ -6,41 +6,39 @@ require github.com/fertig-project/fertig/shared v0.0.0
 
 replace github.com/fertig-project/fertig/shared => ../../shared
 
-require github.com/fertig-project/fertig/services/dispatcher v0.0.0
-
 replace github.com/fertig-project/fertig/services/dispatcher => ../dispatcher
-
-require github.com/fertig-project/fertig/services/scheduler v0.0.0
 
 replace github.com/fertig-project/fertig/services/scheduler => ../scheduler
 
-require github.com/fertig-project/fertig/services/carrierimport v0.0.0
-
 replace github.com/fertig-project/fertig/services/carrierimport => ../carrierimport
-
-require github.com/fertig-project/fertig/services/console v0.0.0
 
 replace github.com/fertig-project/fertig/services/console => ../console
 
-require github.com/fertig-project/fertig/services/amazonsim v0.0.0
+require (
+	github.com/alicebob/miniredis/v2 v2.40.0
+	github.com/fertig-project/fertig/services/amazonsim v0.0.0
+	github.com/gofrs/flock v0.13.1
+	github.com/nats-io/nats-server/v2 v2.15.2
+	github.com/nats-io/nats.go v1.55.0
+	github.com/redis/go-redis/v9 v9.23.0
+	go.uber.org/goleak v1.3.0
+	golang.org/x/mod v0.42.0
+)
 
 require (
-	github.com/alicebob/miniredis/v2 v2.40.0 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/gofrs/flock v0.13.1 // indirect
+	github.com/goccy/go-yaml v1.19.2 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
+	github.com/google/uuid v1.6.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
-	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
-	github.com/nats-io/nats.go v1.55.0 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
-	github.com/redis/go-redis/v9 v9.23.0 // indirect
+	github.com/robfig/cron/v3 v3.0.1 // indirect
 	github.com/yuin/gopher-lua v1.1.1 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
