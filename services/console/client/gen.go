@@ -615,6 +615,12 @@ type BulkResponse struct {
 	Runs []string `json:"runs"`
 }
 
+// CarrierMapped defines model for CarrierMapped.
+type CarrierMapped struct {
+	Repaired BulkResponse `json:"repaired"`
+	Rules    []MapRule    `json:"rules"`
+}
+
 // Change defines model for Change.
 type Change struct {
 	Field string `json:"field"`
@@ -791,12 +797,6 @@ type MapCarrierRequest struct {
 	Country        *string `json:"country,omitempty"`
 	Service        *string `json:"service,omitempty"`
 	ShippingMethod *string `json:"shippingMethod,omitempty"`
-}
-
-// MapCarrierResponse defines model for MapCarrierResponse.
-type MapCarrierResponse struct {
-	Repaired BulkResponse `json:"repaired"`
-	Rules    []MapRule    `json:"rules"`
 }
 
 // MapRule defines model for MapRule.
@@ -3631,13 +3631,13 @@ type MapCarrierResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *MapCarrierResponse
+	JSON200 *CarrierMapped
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Refused
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r MapCarrierResponse) GetJSON200() *MapCarrierResponse {
+func (r MapCarrierResponse) GetJSON200() *CarrierMapped {
 	return r.JSON200
 }
 
@@ -5289,7 +5289,7 @@ func ParseMapCarrierResponse(rsp *http.Response) (*MapCarrierResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest MapCarrierResponse
+		var dest CarrierMapped
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ type Preview struct {
 	DoneBy   time.Time // estimated from the connections' quota; zero when nothing would be sent
 	LastRun  time.Time // start of the last one; zero when there was none
 	At       time.Time
+	Zone     *time.Location // of the first account's schedule; Text tells the time in it
 }
 
 // AccountPreview is an account's part of a preview. A paused account sends nothing.
@@ -39,7 +40,10 @@ func (o *Ops) Preview(ctx context.Context, a Actor, accounts []shipment.AccountI
 	if err != nil {
 		return Preview{}, fmt.Errorf("preview a run: %w", err)
 	}
-	p := Preview{At: o.now()}
+	p := Preview{At: o.now(), Zone: time.UTC}
+	if len(parts) > 0 {
+		p.Zone = parts[0].accounts[0].Schedule.Location()
+	}
 	for _, part := range parts {
 		n := 0
 		for _, acc := range part.accounts {
@@ -74,11 +78,11 @@ func takes(n int, l settings.Limits) time.Duration {
 	return time.Duration(float64(waiting)/l.ConfirmRate*float64(time.Second)) + time.Second
 }
 
-// Text is the warning in front of a manual run, in "de" or else English, with times in zone.
-func (p Preview) Text(lang string, zone *time.Location) string {
+// Text is the warning in front of a manual run, in "de" or else English.
+func (p Preview) Text(lang string) string {
 	by := "–"
 	if !p.DoneBy.IsZero() {
-		by = p.DoneBy.In(zone).Format("15:04")
+		by = p.DoneBy.In(p.Zone).Format("15:04")
 	}
 	ago := int(p.At.Sub(p.LastRun).Minutes())
 	if lang == "de" {

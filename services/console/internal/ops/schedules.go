@@ -4,8 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
+	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
@@ -37,7 +36,7 @@ func (o *Ops) Schedules(_ context.Context, a Actor) ([]Schedule, error) {
 			if !a.Sees(acc.ID) {
 				continue
 			}
-			s := Schedule{Account: acc.ID, Connection: c.ID, Name: acc.Name, Cron: acc.Schedule.Cron, Zone: acc.Schedule.Zone, Off: acc.Schedule.Off, Next: next(acc.Schedule, now)}
+			s := Schedule{Account: acc.ID, Connection: c.ID, Name: acc.Name, Cron: acc.Schedule.Cron, Zone: acc.Schedule.Zone, Off: acc.Schedule.Off, Next: upcoming(acc.Schedule, now)}
 			if acc.PausedUntil.After(now) {
 				s.PausedUntil = acc.PausedUntil
 			}
@@ -47,17 +46,15 @@ func (o *Ops) Schedules(_ context.Context, a Actor) ([]Schedule, error) {
 	return out, nil
 }
 
-func next(s settings.Schedule, now time.Time) []time.Time {
-	plan, err := cron.ParseStandard(s.Cron)
-	if s.Off || err != nil {
+// upcoming are the next runs as clocks in the schedule's zone show them. Settings are checked before they are stored, so
+// a schedule that cannot be read has none.
+func upcoming(s settings.Schedule, now time.Time) []time.Time {
+	slots, err := job.Next(s, now, nextRuns)
+	if err != nil {
 		return nil
 	}
-	var out []time.Time
-	for t := now.In(s.Location()); len(out) < nextRuns; {
-		if t = plan.Next(t); t.IsZero() { // never, such as 30 February
-			break
-		}
-		out = append(out, t)
+	for i := range slots {
+		slots[i] = slots[i].In(s.Location())
 	}
-	return out
+	return slots
 }

@@ -616,6 +616,12 @@ type BulkResponse struct {
 	Runs []string `json:"runs"`
 }
 
+// CarrierMapped defines model for CarrierMapped.
+type CarrierMapped struct {
+	Repaired BulkResponse `json:"repaired"`
+	Rules    []MapRule    `json:"rules"`
+}
+
 // Change defines model for Change.
 type Change struct {
 	Field string `json:"field"`
@@ -786,12 +792,6 @@ type MapCarrierRequest struct {
 	Country        *string `json:"country,omitempty"`
 	Service        *string `json:"service,omitempty"`
 	ShippingMethod *string `json:"shippingMethod,omitempty"`
-}
-
-// MapCarrierResponse defines model for MapCarrierResponse.
-type MapCarrierResponse struct {
-	Repaired BulkResponse `json:"repaired"`
-	Rules    []MapRule    `json:"rules"`
 }
 
 // MapRule defines model for MapRule.
@@ -2157,7 +2157,7 @@ type MapCarrierResponseObject interface {
 	VisitMapCarrierResponse(w http.ResponseWriter) error
 }
 
-type MapCarrier200JSONResponse MapCarrierResponse
+type MapCarrier200JSONResponse CarrierMapped
 
 func (response MapCarrier200JSONResponse) VisitMapCarrierResponse(w http.ResponseWriter) error {
 
