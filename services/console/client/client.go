@@ -38,8 +38,8 @@ func (e Error) Error() string {
 	return s
 }
 
-// Refused returns the refusal in a response, nil when it is a success. JSONDefault is that of any response.
-func Refused(status int, body []byte, jsonDefault *Error) error {
+// Check returns the refusal in a response, nil when it is a success. JSONDefault is that of any response.
+func Check(status int, body []byte, jsonDefault *Error) error {
 	switch {
 	case status >= 200 && status < 300:
 		return nil
@@ -65,7 +65,7 @@ func Watch(ctx context.Context, c ClientInterface, run string, hear func(Progres
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what could be read is shown
 		var e Error
 		_ = json.Unmarshal(body, &e) // an empty Error means that it was none of ours
-		return Refused(resp.StatusCode, body, &e)
+		return Check(resp.StatusCode, body, &e)
 	}
 	event := ""
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {

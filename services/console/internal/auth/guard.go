@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -133,4 +134,15 @@ func With(ctx context.Context, a ops.Actor) context.Context {
 func From(ctx context.Context) ops.Actor {
 	a, _ := ctx.Value(contextKey{}).(ops.Actor)
 	return a
+}
+
+// ParseHash reads the SHA-256 of a token as 64 hexadecimal digits.
+func ParseHash(text string) ([sha256.Size]byte, error) {
+	var h [sha256.Size]byte
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(h) {
+		return h, fault.Field("hash", "is not a SHA-256 of 64 hexadecimal digits: make it with `printf %%s TOKEN | sha256sum`")
+	}
+	copy(h[:], b)
+	return h, nil
 }

@@ -1,0 +1,158 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fertig-project/fertig/services/console/internal/message"
+	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/settings"
+	"github.com/fertig-project/fertig/shared/shipment"
+)
+
+// settle brings the messages in line with what is there, given the accounts' runs that have finished since.
+func (n *Notifier) settle(ctx context.Context, finished map[shipment.AccountID]job.Log) error {
+	open, err := n.cfg.Book.Open(ctx)
+	if err != nil {
+		return err
+	}
+	expired, err := n.cfg.View.Expired(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range n.cfg.Settings().Connections {
+		for _, a := range c.Accounts {
+			run, ran := finished[a.ID]
+			if err := n.failed(ctx, c, a, of(open, message.TransmissionFailed, a.ID), run, ran); err != nil {
+				return err
+			}
+			if err := n.aged(ctx, c, a, of(open, message.Expired, a.ID), expired[a.ID]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func of(all []message.Message, k message.Kind, a shipment.AccountID) []message.Message {
+	var out []message.Message
+	for _, m := range all {
+		if m.Kind == k && m.Account == a {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// failed keeps an account's message that transmission failed. A finished run in which something failed, or one that
+// leaves deferred shipments no message speaks of, raises a new one and clears the one before; otherwise a message stays
+// until none of its shipments is deferred any more.
+func (n *Notifier) failed(ctx context.Context, c settings.Connection, a settings.Account, open []message.Message, run job.Log, ran bool) error {
+	if ran && newer(open, run) && (failures(run, a.ID) > 0 || len(open) == 0) {
+		count, err := n.cfg.View.Deferred(ctx, a.ID, run.At)
+		if err != nil {
+			return err
+		}
+		if count > 0 {
+			m := message.Message{ID: fmt.Sprintf("%s.%s.%s", message.TransmissionFailed, a.ID, run.RunID), Kind: message.TransmissionFailed,
+				Connection: c.ID, Account: a.ID, Run: run.RunID, At: run.At, Count: count}
+			// The new one first: a crash in between leaves two, of which the next look clears the old one.
+			if _, err := n.cfg.Book.Raise(ctx, m); err != nil {
+				return err
+			}
+			return n.clear(ctx, open, "a later run failed: "+m.ID)
+		}
+	}
+	for i, m := range open {
+		count, err := n.cfg.View.Deferred(ctx, a.ID, m.At)
+		if err != nil {
+			return err
+		}
+		why := "none of its shipments is deferred any more"
+		if i > 0 { // the newest comes first and lists what the older ones do
+			count, why = 0, "a later run failed: "+open[0].ID
+		}
+		if count == 0 {
+			if err := n.clear(ctx, open[i:i+1], why); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// newer reports whether the run is not the one, or before the one, that raised an open message.
+func newer(open []message.Message, run job.Log) bool {
+	for _, m := range open {
+		if m.Run == run.RunID || !run.At.After(m.At) {
+			return false
+		}
+	}
+	return true
+}
+
+// failures is how many shipments of an account a run left deferred.
+func failures(l job.Log, a shipment.AccountID) int {
+	if l.ByAccount == nil {
+		return l.Counts.Deferred
+	}
+	return l.ByAccount[a].Deferred
+}
+
+// aged keeps an account's message about expired shipments. More of them than it speaks of make a new one.
+func (n *Notifier) aged(ctx context.Context, c settings.Connection, a settings.Account, open []message.Message, count int) error {
+	if count == 0 {
+		return n.clear(ctx, open, "nothing is expired any more")
+	}
+	if len(open) > 0 && open[0].Count >= count {
+		return nil
+	}
+	at := n.cfg.Now().UTC()
+	_, err := n.cfg.Book.Raise(ctx, message.Message{ID: fmt.Sprintf("%s.%s.%d", message.Expired, a.ID, at.UnixMilli()), Kind: message.Expired,
+		Connection: c.ID, Account: a.ID, At: at, Count: count})
+	if err != nil {
+		return err
+	}
+	return n.clear(ctx, open, "more have expired")
+}
+
+// halted keeps one message per connection that is halted. A connection nobody answers for is left as it is.
+func (n *Notifier) halted(ctx context.Context) error {
+	open, err := n.cfg.Book.Open(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range n.cfg.Settings().Connections {
+		var mine []message.Message
+		for _, m := range open {
+			if m.Kind == message.Halted && m.Connection == c.ID {
+				mine = append(mine, m)
+			}
+		}
+		asked, cancel := context.WithTimeout(ctx, 2*time.Second)
+		why, herr := n.cfg.Halts(asked, c.ID)
+		cancel()
+		switch at := n.cfg.Now().UTC(); {
+		case herr != nil:
+		case why == "":
+			err = n.clear(ctx, mine, "the connection works again")
+		case len(mine) == 0:
+			_, err = n.cfg.Book.Raise(ctx, message.Message{ID: fmt.Sprintf("%s.%s.%d", message.Halted, c.ID, at.UnixMilli()), Kind: message.Halted,
+				Connection: c.ID, At: at, Detail: why})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Notifier) clear(ctx context.Context, ms []message.Message, why string) error {
+	for _, m := range ms {
+		if _, err := n.cfg.Book.Clear(ctx, m, n.cfg.Now().UTC(), why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
