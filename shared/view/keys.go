@@ -32,17 +32,30 @@ func (i image) building() string { return i.key("building") }
 // docs is a hash: member -> "<seq> <shipment as JSON>".
 func (i image) docs() string { return i.key("docs") }
 
-// counts is a hash of exact counters: cell -> number of shipments. Zero stays.
+// The counters are exact; a field that reaches zero is removed.
+
+// counts is a hash: cell without fingerprint -> number of shipments.
 func (i image) counts() string { return i.key("counts") }
 
-// prints is a hash like counts for cells with a fingerprint, of which there may be many: zero is removed.
+// prints is a hash like counts for cells with a fingerprint, of which there may be many.
 func (i image) prints() string { return i.key("prints") }
 
-// orders is a hash: "account|connection/order" -> number of its flagged shipments. Zero is removed.
+// orders is a hash: orderField -> number of the order's shipments with the flag.
 func (i image) orders() string { return i.key("orders") }
 
 // flagged is a hash: account -> number of orders with the flag.
 func (i image) flagged() string { return i.key("flagged") }
+
+// orderField names an order in the hash of orders.
+func orderField(s shipment.Shipment) string {
+	return string(s.Account) + "|" + string(s.Connection) + "/" + s.Order
+}
+
+// accountOf is the account in what orderField writes.
+func accountOf(field string) string {
+	a, _, _ := strings.Cut(field, "|")
+	return a
+}
 
 // The sorted sets. Unless said otherwise the member is the shipment's key ("connection/order/package") and times are
 // unix milliseconds.

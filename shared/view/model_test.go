@@ -22,7 +22,7 @@ type failer interface {
 }
 
 // same checks every query against a plain loop over the heads.
-func same(t failer, v *view.View, heads []shipment.Shipment) {
+func same(t failer, v *view.View, heads []shipment.Shipment, page int) {
 	t.Helper()
 	ctx := context.Background()
 	c := must(v.Counts(ctx))
@@ -41,12 +41,15 @@ func same(t failer, v *view.View, heads []shipment.Shipment) {
 		mine := func(s shipment.Shipment) bool { return s.Account == a }
 		for _, q := range []shipment.Queue{shipment.Again, shipment.New, shipment.Refused} {
 			want := pick(heads, view.ByShipBy, func(s shipment.Shipment) bool { return mine(s) && s.Queue() == q })
-			equal(t, fmt.Sprint("queue ", a, q), want, drain(t, func(p view.Pos) ([]view.Item, view.Pos, error) { return v.Queue(ctx, a, q, p, 2) }))
+			equal(t, fmt.Sprint("queue ", a, q), want, drain(t, func(p view.Pos) ([]view.Item, view.Pos, error) { return v.Queue(ctx, a, q, p, page) }))
 			if n := must(v.QueueLen(ctx, a, q)); n != len(want) {
 				t.Fatalf("length of queue %s %s is %d, want %d", a, q, n, len(want))
 			}
 		}
-		aged := pick(heads, view.ByShippedAt, func(s shipment.Shipment) bool { _, ok := s.AgesAt(1); return mine(s) && ok && !s.Data.ShippedAt.After(noon.Add(-7*time.Hour)) })
+		aged := pick(heads, view.ByShippedAt, func(s shipment.Shipment) bool {
+			_, ok := s.AgesAt(1)
+			return mine(s) && ok && !s.Data.ShippedAt.After(noon.Add(-7*time.Hour))
+		})
 		equal(t, "aged", aged, keys(must(v.Aged(ctx, a, noon.Add(-7*time.Hour), 0))))
 		due := pick(heads, view.ByShipBy, func(s shipment.Shipment) bool {
 			return mine(s) && s.State.Flagged() && !s.Data.ShipBy.IsZero() && !s.Data.ShipBy.After(noon)
@@ -79,13 +82,13 @@ func same(t failer, v *view.View, heads []shipment.Shipment) {
 		doubts := pick(heads, "", func(s shipment.Shipment) bool {
 			return s.Connection == conn && s.State == shipment.Doubt && !s.Sendable()
 		})
-		equal(t, "doubts", doubts, drain(t, func(p view.Pos) ([]view.Item, view.Pos, error) { return v.Doubts(ctx, conn, p, 2) }))
+		equal(t, "doubts", doubts, drain(t, func(p view.Pos) ([]view.Item, view.Pos, error) { return v.Doubts(ctx, conn, p, page) }))
 	}
-	lists(t, v, heads)
+	lists(t, v, heads, page)
 }
 
-// lists checks List for many filters, paged by two.
-func lists(t failer, v *view.View, heads []shipment.Shipment) {
+// lists checks List for many filters.
+func lists(t failer, v *view.View, heads []shipment.Shipment, page int) {
 	t.Helper()
 	yes, no := true, false
 	filters := []view.Filter{
@@ -104,7 +107,7 @@ func lists(t failer, v *view.View, heads []shipment.Shipment) {
 		if f.Desc {
 			slices.Reverse(want)
 		}
-		f.Limit = 2
+		f.Limit = page
 		var got []string
 		for range 100 {
 			p := must(v.List(context.Background(), f))
@@ -206,8 +209,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// dump reads everything the current image holds, without what differs between equal images: its name and the counters
-// that stand at zero.
+// dump reads everything the current image holds, without its name.
 func dump(t failer, c redis.UniversalClient, v *view.View) map[string]string {
 	t.Helper()
 	ctx := context.Background()
@@ -222,9 +224,7 @@ func dump(t failer, c redis.UniversalClient, v *view.View) map[string]string {
 		switch typ := must(c.Type(ctx, k).Result()); typ {
 		case "hash":
 			for f, val := range must(c.HGetAll(ctx, k).Result()) {
-				if val != "0" {
-					out[name+" "+f] = val
-				}
+				out[name+" "+f] = val
 			}
 		case "zset":
 			for _, z := range must(c.ZRangeWithScores(ctx, k, 0, -1).Result()) {

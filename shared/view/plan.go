@@ -10,31 +10,23 @@ import (
 )
 
 // plan collects what a batch of changes does to an image, grouped by key, so that a thousand shipments take some dozen
-// commands.
+// commands. Every command sets something to a value and none adds to one, because the client sends a pipeline again
+// when its connection broke before the answer.
 type plan struct {
-	img    image
-	docs   []any // field, value, …
-	gone   []string
-	add    map[string][]redis.Z
-	drop   map[string][]any
-	counts map[string]int64
-	prints map[string]int64
-	orders map[flagged]int64
+	img  image
+	docs []any // field, value, …
+	gone []string
+	add  map[string][]redis.Z
+	drop map[string][]any
+	// By how much the counters change, by field.
+	counts, prints, orders tally
 }
 
-// flagged names an order that carries the flag.
-type flagged struct {
-	account shipment.AccountID
-	order   string // "connection/order"
-}
-
-func (f flagged) field() string { return string(f.account) + "|" + f.order }
+// tally is a difference, or a value, by field of a hash.
+type tally map[string]int64
 
 func newPlan(img image) *plan {
-	return &plan{
-		img: img, add: map[string][]redis.Z{}, drop: map[string][]any{},
-		counts: map[string]int64{}, prints: map[string]int64{}, orders: map[flagged]int64{},
-	}
+	return &plan{img: img, add: map[string][]redis.Z{}, drop: map[string][]any{}, counts: tally{}, prints: tally{}, orders: tally{}}
 }
 
 // put replaces old (nil: not in the view) by it.
@@ -80,62 +72,69 @@ func (p *plan) count(s shipment.Shipment, n int64) {
 		}
 	}
 	if s.State.Flagged() {
-		p.orders[flagged{s.Account, string(s.Connection) + "/" + s.Order}] += n
+		p.orders[orderField(s)] += n
 	}
 }
 
-// totals are the numbers that cannot be written as a difference: a field that reaches zero is removed, and an order
-// counts once however many of its packages have the flag.
-type totals struct {
-	prints  map[string]int64
-	orders  map[string]int64
-	flagged map[shipment.AccountID]int64 // difference
-}
+// totals are what the counters become.
+type totals struct{ counts, prints, orders, flagged tally }
 
-// settle reads what the totals stand at, in one round trip, and returns what they become.
+// settle reads what the counters stand at, in one round trip, and returns what they become. An order counts once
+// however many of its packages have the flag.
 func (p *plan) settle(ctx context.Context, c redis.Cmdable) (totals, error) {
-	t := totals{prints: map[string]int64{}, orders: map[string]int64{}, flagged: map[shipment.AccountID]int64{}}
-	var prints, orders []string
-	var of []flagged
-	for f, n := range p.prints {
-		if n != 0 {
-			prints = append(prints, f)
-		}
-	}
-	for o, n := range p.orders {
-		if n != 0 {
-			orders, of = append(orders, o.field()), append(of, o)
-		}
-	}
-	if len(prints)+len(orders) == 0 {
-		return t, nil
+	accounts := tally{}
+	for f := range p.orders {
+		accounts[accountOf(f)] = 1
 	}
 	pipe := c.Pipeline()
-	var wasPrints, wasOrders *redis.SliceCmd
-	if len(prints) > 0 {
-		wasPrints = pipe.HMGet(ctx, p.img.prints(), prints...)
+	counts := ask(ctx, pipe, p.img.counts(), p.counts)
+	prints := ask(ctx, pipe, p.img.prints(), p.prints)
+	orders := ask(ctx, pipe, p.img.orders(), p.orders)
+	flagged := ask(ctx, pipe, p.img.flagged(), accounts)
+	if pipe.Len() > 0 {
+		if _, err := pipe.Exec(ctx); err != nil {
+			return totals{}, err
+		}
 	}
-	if len(orders) > 0 {
-		wasOrders = pipe.HMGet(ctx, p.img.orders(), orders...)
+	t := totals{counts: counts(), prints: prints(), orders: orders(), flagged: flagged()}
+	for f := range t.counts {
+		t.counts[f] += p.counts[f]
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return t, err
+	for f := range t.prints {
+		t.prints[f] += p.prints[f]
 	}
-	for i, f := range prints {
-		t.prints[f] = number(wasPrints.Val()[i]) + p.prints[f]
-	}
-	for i, o := range of {
-		before := number(wasOrders.Val()[i])
-		after := before + p.orders[o]
-		t.orders[o.field()] = after
+	for f, before := range t.orders {
+		after := before + p.orders[f]
+		t.orders[f] = after
 		switch {
 		case before <= 0 && after > 0:
-			t.flagged[o.account]++
+			t.flagged[accountOf(f)]++
 		case before > 0 && after <= 0:
-			t.flagged[o.account]--
+			t.flagged[accountOf(f)]--
 		}
 	}
 	return t, nil
+}
+
+// ask queues the question for the fields of a hash that change; the returned function reads the answer.
+func ask(ctx context.Context, pipe redis.Pipeliner, key string, change tally) func() tally {
+	var fields []string
+	for f, n := range change {
+		if n != 0 {
+			fields = append(fields, f)
+		}
+	}
+	if len(fields) == 0 {
+		return func() tally { return tally{} }
+	}
+	cmd := pipe.HMGet(ctx, key, fields...)
+	return func() tally {
+		out := make(tally, len(fields))
+		for i, v := range cmd.Val() {
+			out[fields[i]] = number(v)
+		}
+		return out
+	}
 }
 
 func number(v any) int64 {
@@ -158,32 +157,25 @@ func (p *plan) write(ctx context.Context, c redis.Cmdable, t totals) {
 	for set, members := range p.add {
 		c.ZAdd(ctx, p.img.key(set), members...)
 	}
-	for f, n := range p.counts {
-		if n != 0 {
-			c.HIncrBy(ctx, p.img.counts(), f, n)
-		}
-	}
-	setOrRemove(ctx, c, p.img.prints(), t.prints)
-	setOrRemove(ctx, c, p.img.orders(), t.orders)
-	for a, n := range t.flagged {
-		if n != 0 {
-			c.HIncrBy(ctx, p.img.flagged(), string(a), n)
-		}
-	}
+	set(ctx, c, p.img.counts(), t.counts)
+	set(ctx, c, p.img.prints(), t.prints)
+	set(ctx, c, p.img.orders(), t.orders)
+	set(ctx, c, p.img.flagged(), t.flagged)
 }
 
-func setOrRemove(ctx context.Context, c redis.Cmdable, key string, values map[string]int64) {
-	var set []any
+// set writes counters; those at zero are removed.
+func set(ctx context.Context, c redis.Cmdable, key string, values tally) {
+	var keep []any
 	var remove []string
 	for f, n := range values {
 		if n > 0 {
-			set = append(set, f, n)
+			keep = append(keep, f, n)
 		} else {
 			remove = append(remove, f)
 		}
 	}
-	if len(set) > 0 {
-		c.HSet(ctx, key, set...)
+	if len(keep) > 0 {
+		c.HSet(ctx, key, keep...)
 	}
 	if len(remove) > 0 {
 		c.HDel(ctx, key, remove...)

@@ -3,6 +3,7 @@ package view_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +21,13 @@ import (
 	"github.com/fertig-project/fertig/shared/view"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// Every history is checked with hundreds of queries; the command line may ask for more of them.
+	if err := flag.Set("rapid.checks", "20"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // shipments are the heads of a history, without request bodies and without what the view does not show any more.
 func (h *history) shipments(keep time.Duration) []shipment.Shipment {
@@ -65,7 +72,7 @@ func TestViewEqualsLedger(t *testing.T) {
 				t.Fatalf("position %v, want %v", got, at)
 			}
 			must(v.Sweep(ctx, h.now))
-			same(t, v, h.shipments(keep))
+			same(t, v, h.shipments(keep), rapid.SampledFrom([]int{1, 3, 20}).Draw(t, "page"))
 			applied := dump(t, c, v)
 
 			must(v.Rebuild(ctx, "epoch", h.now, h.feed))
@@ -161,7 +168,7 @@ func TestApplyNeedsItsStartingPoint(t *testing.T) {
 			t.Fatalf("rolled back: position %v, want %v", at, two)
 		}
 		must(v.Apply(ctx, at, h.entries[2:]))
-		same(t, v, h.shipments(time.Hour))
+		same(t, v, h.shipments(time.Hour), 20)
 	})
 }
 
@@ -218,7 +225,7 @@ func TestOfTwoProjectorsOneApplies(t *testing.T) {
 			}
 			at = next
 		}
-		same(t, v, h.shipments(time.Hour))
+		same(t, v, h.shipments(time.Hour), 20)
 	})
 }
 
@@ -237,13 +244,13 @@ func TestRebuildShowsTheOldImageUntilItIsDone(t *testing.T) {
 		more := some(5)
 		at := must(v.Rebuild(ctx, "f", noon, func(visit func(shipment.Entry) error) (uint64, error) {
 			seq, err := more.feed(visit)
-			same(t, v, h.shipments(time.Hour))
+			same(t, v, h.shipments(time.Hour), 20)
 			return seq, err
 		}))
 		if at.Epoch != "f" || at.Seq != 5 || at.Prefix == old.Prefix {
 			t.Fatalf("position %v", at)
 		}
-		same(t, v, more.shipments(time.Hour))
+		same(t, v, more.shipments(time.Hour), 20)
 		if n := images(c); len(n) != 1 {
 			t.Fatalf("images %v are left", n)
 		}
@@ -270,7 +277,7 @@ func TestRebuildSeesChangesMeanwhile(t *testing.T) {
 		if at.Seq != 33 {
 			t.Fatalf("position %v", at)
 		}
-		same(t, v, h.shipments(time.Hour))
+		same(t, v, h.shipments(time.Hour), 20)
 	})
 }
 
@@ -290,7 +297,7 @@ func TestARebuildOvertakenByAnotherGivesUp(t *testing.T) {
 		if at := must(v.Position(ctx)); at != winner {
 			t.Fatalf("position %v, want %v", at, winner)
 		}
-		same(t, v, h.shipments(time.Hour))
+		same(t, v, h.shipments(time.Hour), 20)
 	})
 }
 
