@@ -80,3 +80,11 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, code int, v any) 
 		s.log.DebugContext(r.Context(), "answer not delivered", "path", r.URL.Path, "error", err)
 	}
 }
+
+// Foreign answers a request that a page of another origin made a browser send.
+func Foreign(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	e := gen.Error{Code: gen.ErrorCodeForbidden, Message: "the request comes from a page of another origin", Remedy: ptr("open the console's own address")}
+	_ = json.NewEncoder(w).Encode(e) // the browser has gone: nobody is left to tell
+}
