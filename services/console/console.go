@@ -21,7 +21,6 @@ import (
 	"github.com/fertig-project/fertig/shared/ledger"
 	"github.com/fertig-project/fertig/shared/lifecycle"
 	"github.com/fertig-project/fertig/shared/observe"
-	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/stream"
 	"github.com/fertig-project/fertig/shared/view"
 )
@@ -93,10 +92,7 @@ func open(ctx context.Context, cfg Config) (*Service, error) {
 	s.ops = ops.New(ops.Config{Ledger: led, View: look, Door: entrance, Board: board, Progress: board, Settings: s.settings, Messages: book, Control: ctl,
 		Logger: cfg.Logger, Now: cfg.Now})
 	s.notifier = notify.New(notify.Config{Leases: leases, Board: board, Ledger: led, View: look, Book: book, Settings: s.settings.Current,
-		Halts: func(ctx context.Context, c shipment.ConnectionID) (string, error) {
-			st, err := ctl.Status(ctx, c)
-			return st.Halted, err
-		}, Logger: cfg.Logger, Now: cfg.Now})
+		Logger: cfg.Logger, Now: cfg.Now})
 	s.handler = s.routes(guard)
 	if s.listener = cfg.Listener; s.listener == nil {
 		if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {

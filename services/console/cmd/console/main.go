@@ -42,8 +42,7 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	natsURL := r.URL("nats", "nats://127.0.0.1:4222", "where NATS is", "nats", "tls")
 	creds := r.Text("nats-creds", "", "file with NATS credentials")
 	replicas := r.Int("replicas", 1, 1, 5, "copies of every stream: 1 for one NATS server, 3 for a cluster")
-	redisURL := r.Secret("redis", "redis://127.0.0.1:6379/0", "where Redis is, as a URL with password")
-	listen := r.Address("listen", "", "address of the pages and the API; empty: that of the configuration file")
+	redisURL := r.URL("redis", "redis://127.0.0.1:6379", "where Redis is", "redis", "rediss")
 	key := r.Secret("session-key", "", "signs sessions, at least 16 characters; the same in all consoles behind one address")
 	name := r.Text("name", hostname(), "name of this process, shown where it holds a lease")
 	logger := r.Logger("console", out)
@@ -54,9 +53,6 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	conf, err := config.LoadFile(*file)
 	if err != nil {
 		return err
-	}
-	if *listen != "" {
-		conf.Listen.Console = *listen
 	}
 	tokens, err := resolve(conf.Tokens, env)
 	if err != nil {
@@ -74,9 +70,9 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 		return fmt.Errorf("connect to NATS (--nats): %w", err)
 	}
 	g.OnStop("NATS connection", func(context.Context) error { nc.Close(); return nil })
-	ropts, err := redis.ParseURL(redisURL.Reveal())
+	ropts, err := redis.ParseURL(*redisURL)
 	if err != nil {
-		return fmt.Errorf("--redis is not a Redis URL such as redis://127.0.0.1:6379/0")
+		return fmt.Errorf("read --redis: %w", err)
 	}
 	rc := redis.NewClient(ropts)
 	g.OnStop("Redis client", func(context.Context) error { return rc.Close() })

@@ -250,13 +250,14 @@ func rules(in []settings.MapRule) []gen.MapRule {
 }
 
 func health(s ops.Status) gen.ConnectionHealth {
-	out := gen.ConnectionHealth{Known: s.Known, Holder: opt(s.Holder), Halted: opt(s.Halted), Breaker: opt(gen.ConnectionHealthBreaker(s.Breaker.State)), BreakerReason: opt(s.Breaker.Reason),
-		BreakerSince: moment(s.Breaker.Since), NextProbe: moment(s.Breaker.NextProbe), PerSecond: opt(s.Quota.PerSecond), Burst: opt(s.Quota.Burst), TokenUntil: moment(s.TokenUntil)}
-	if s.Quota != (ops.Quota{}) {
-		out.Left = &s.Quota.Left
+	if !s.Known {
+		return gen.ConnectionHealth{}
 	}
-	if s.Run != nil {
-		out.Run = ptr(progress(*s.Run))
+	out := gen.ConnectionHealth{Known: true, Breaker: opt(gen.ConnectionHealthBreaker(s.Breaker.State)), BreakerReason: opt(s.Breaker.Reason),
+		BreakerSince: moment(s.Breaker.Since), NextProbe: moment(s.Breaker.NextProbe), TokenBreaker: opt(gen.ConnectionHealthTokenBreaker(s.TokenBreaker.State)),
+		PerSecond: &s.Rate, Burst: &s.Burst, Left: &s.Available, ThrottledUntil: moment(s.PausedUntil), TokenUntil: moment(s.TokenUntil)}
+	if s.Run.RunID != "" && !s.Run.Ended {
+		out.Run = ptr(progress(s.Run))
 	}
 	return out
 }

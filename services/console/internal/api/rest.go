@@ -95,9 +95,7 @@ func (s *server) TestConnection(ctx context.Context, r gen.TestConnectionRequest
 	for i, x := range t.Steps {
 		y := &out.Steps[i]
 		y.Milliseconds, y.Name, y.Ok, y.Text = int(x.Took/time.Millisecond), x.Name, x.OK, opt(x.Text)
-		if x.RemedyEN != "" {
-			y.Remedy = &gen.Text{De: x.RemedyDE, En: x.RemedyEN}
-		}
+		y.Remedy = remedy(x.Remedy)
 	}
 	return out, nil
 }

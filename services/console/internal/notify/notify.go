@@ -49,9 +49,6 @@ type Book interface {
 	Clear(ctx context.Context, m message.Message, at time.Time, why string) (bool, error)
 }
 
-// Halts says why a connection is halted, "" when it is not; it fails when that is not known.
-type Halts func(ctx context.Context, c shipment.ConnectionID) (string, error)
-
 // Config is what the notifier works with. Only Pause and Now have defaults.
 type Config struct {
 	Leases   Leases
@@ -60,7 +57,6 @@ type Config struct {
 	View     View
 	Book     Book
 	Settings func() settings.Set
-	Halts    Halts
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Pause    time.Duration // between two looks; 0 means 250 ms

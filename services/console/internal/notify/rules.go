@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/shared/job"
@@ -22,6 +21,9 @@ func (n *Notifier) settle(ctx context.Context, finished map[shipment.AccountID]j
 		return err
 	}
 	for _, c := range n.cfg.Settings().Connections {
+		if err := n.halted(ctx, c, open, finished); err != nil {
+			return err
+		}
 		for _, a := range c.Accounts {
 			run, ran := finished[a.ID]
 			if err := n.failed(ctx, c, a, of(open, message.TransmissionFailed, a.ID), run, ran); err != nil {
@@ -117,35 +119,34 @@ func (n *Notifier) aged(ctx context.Context, c settings.Connection, a settings.A
 	return n.clear(ctx, open, "more have expired")
 }
 
-// halted keeps one message per connection that is halted. A connection nobody answers for is left as it is.
-func (n *Notifier) halted(ctx context.Context) error {
-	open, err := n.cfg.Book.Open(ctx)
-	if err != nil {
-		return err
-	}
-	for _, c := range n.cfg.Settings().Connections {
-		var mine []message.Message
-		for _, m := range open {
-			if m.Kind == message.Halted && m.Connection == c.ID {
-				mine = append(mine, m)
-			}
-		}
-		asked, cancel := context.WithTimeout(ctx, 2*time.Second)
-		why, herr := n.cfg.Halts(asked, c.ID)
-		cancel()
-		switch at := n.cfg.Now().UTC(); {
-		case herr != nil:
-		case why == "":
-			err = n.clear(ctx, mine, "the connection works again")
-		case len(mine) == 0:
-			_, err = n.cfg.Book.Raise(ctx, message.Message{ID: fmt.Sprintf("%s.%s.%d", message.Halted, c.ID, at.UnixMilli()), Kind: message.Halted,
-				Connection: c.ID, At: at, Detail: why})
-		}
-		if err != nil {
-			return err
+// leftHalted is how a run says that it stopped because Amazon refuses the connection.
+const leftHalted = "halted"
+
+// halted keeps one message per connection that is halted: the last run ended because of it.
+func (n *Notifier) halted(ctx context.Context, c settings.Connection, open []message.Message, finished map[shipment.AccountID]job.Log) error {
+	var last job.Log
+	for _, a := range c.Accounts {
+		if l := finished[a.ID]; l.At.After(last.At) {
+			last = l
 		}
 	}
-	return nil
+	var mine []message.Message
+	for _, m := range open {
+		if m.Kind == message.Halted && m.Connection == c.ID {
+			mine = append(mine, m)
+		}
+	}
+	switch {
+	case last.RunID == "":
+		return nil
+	case last.Left[leftHalted] == 0:
+		return n.clear(ctx, mine, "a later run was not halted")
+	case len(mine) > 0:
+		return nil
+	}
+	_, err := n.cfg.Book.Raise(ctx, message.Message{ID: fmt.Sprintf("%s.%s.%s", message.Halted, c.ID, last.RunID), Kind: message.Halted,
+		Connection: c.ID, Run: last.RunID, At: last.At, Count: last.Left[leftHalted]})
+	return err
 }
 
 func (n *Notifier) clear(ctx context.Context, ms []message.Message, why string) error {

@@ -10,9 +10,6 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-// haltsEvery is how often connections are asked whether they are halted.
-const haltsEvery = 15 * time.Second
-
 // news is what was heard of runs since the last look. Several of an account in one look count as the last one.
 type news struct {
 	mu   sync.Mutex
@@ -92,7 +89,6 @@ func (n *Notifier) look(ctx context.Context, w *news) error {
 	tick := time.NewTicker(n.cfg.Pause)
 	defer tick.Stop()
 	var target, done uint64
-	var asked time.Time
 	waiting, begun := map[shipment.AccountID]job.Log{}, false
 	for {
 		runs := w.take()
@@ -116,12 +112,6 @@ func (n *Notifier) look(ctx context.Context, w *news) error {
 			}
 			done = seen
 			clear(waiting)
-		}
-		if now := n.cfg.Now(); now.Sub(asked) >= haltsEvery {
-			asked = now
-			if err := n.halted(ctx); err != nil {
-				return quiet(ctx, err)
-			}
 		}
 		select {
 		case <-ctx.Done():

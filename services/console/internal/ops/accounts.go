@@ -6,53 +6,29 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fertig-project/fertig/shared/control"
 	"github.com/fertig-project/fertig/shared/fault"
-	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/outcome"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-// Status is how a connection is doing, as its dispatcher tells it.
+// Status is how a connection stands. Known is false when no dispatcher answered; the rest says nothing then.
 type Status struct {
-	Connection shipment.ConnectionID `json:"connection"`
-	Known      bool                  `json:"-"` // false: no dispatcher answered
-	Holder     string                `json:"holder,omitempty"`
-	Halted     string                `json:"halted,omitempty"` // why nothing is sent until people act; empty when not
-	Breaker    Breaker               `json:"breaker"`
-	Quota      Quota                 `json:"quota"`
-	TokenUntil time.Time             `json:"tokenUntil,omitzero"` // end of the access token in hand
-	Run        *job.Progress         `json:"run,omitempty"`       // the run under way
-}
-
-// Breaker is the state of a connection's circuit breaker.
-type Breaker struct {
-	State     string    `json:"state,omitempty"` // closed, half-open, open
-	Reason    string    `json:"reason,omitempty"`
-	Since     time.Time `json:"since,omitzero"`
-	NextProbe time.Time `json:"nextProbe,omitzero"`
-}
-
-// Quota is how much may be asked of Amazon now.
-type Quota struct {
-	PerSecond float64 `json:"perSecond,omitempty"`
-	Burst     int     `json:"burst,omitempty"`
-	Left      int     `json:"left,omitempty"`
+	Known bool
+	control.Status
 }
 
 // Test is the result of a connection test.
 type Test struct {
-	OK    bool       `json:"ok"`
-	Steps []TestStep `json:"steps"`
+	OK    bool
+	Steps []TestStep
 }
 
 // TestStep is one step of a connection test. Remedy is empty when it went well.
 type TestStep struct {
-	Name     string        `json:"name"`
-	OK       bool          `json:"ok"`
-	Took     time.Duration `json:"took"` // nanoseconds on the wire
-	Text     string        `json:"text,omitempty"`
-	RemedyDE string        `json:"remedyDe,omitempty"`
-	RemedyEN string        `json:"remedyEn,omitempty"`
+	control.Step
+	Remedy outcome.Text
 }
 
 // Account is one account with its connection.
@@ -82,8 +58,7 @@ func (o *Ops) Accounts(ctx context.Context, a Actor) ([]Account, error) {
 		}
 		wg.Go(func() {
 			s, err := o.cfg.Control.Status(wait, c.ID)
-			s.Connection, s.Known = c.ID, err == nil
-			status[i] = s
+			status[i] = Status{Known: err == nil, Status: s}
 		})
 	}
 	wg.Wait()
@@ -160,7 +135,16 @@ func (o *Ops) TestConnection(ctx context.Context, a Actor, id shipment.Connectio
 		return Test{}, Advise(fault.New(fault.NotFound, "connection %q is not configured", id), "see the list of accounts")
 	}
 	o.audit(ctx, a, "connection tested", "connection", id)
-	return o.cfg.Control.Test(ctx, id, a.Name)
+	steps, err := o.cfg.Control.Test(ctx, id)
+	t := Test{OK: err == nil && len(steps) > 0}
+	for _, s := range steps {
+		step := TestStep{Step: s}
+		if rule, ok := outcome.Lookup(s.Rule); ok && !s.OK {
+			step.Remedy = rule.Remedy
+		}
+		t.OK, t.Steps = t.OK && s.OK, append(t.Steps, step)
+	}
+	return t, err
 }
 
 // Rebuild has the dispatcher build the view anew from the ledger. Lists may be incomplete until it is done.
@@ -169,5 +153,5 @@ func (o *Ops) Rebuild(ctx context.Context, a Actor) error {
 		return err
 	}
 	o.audit(ctx, a, "view rebuild asked for")
-	return o.cfg.Control.Rebuild(ctx, a.Name)
+	return o.cfg.Control.Rebuild(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/fertig-project/fertig/services/console/internal/message"
+	"github.com/fertig-project/fertig/shared/control"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/event"
 	"github.com/fertig-project/fertig/shared/job"
@@ -62,9 +63,9 @@ type Messages interface {
 
 // Control asks the dispatcher, which alone talks to Amazon and writes the view.
 type Control interface {
-	Status(ctx context.Context, c shipment.ConnectionID) (Status, error)
-	Test(ctx context.Context, c shipment.ConnectionID, actor string) (Test, error)
-	Rebuild(ctx context.Context, actor string) error
+	Status(ctx context.Context, c shipment.ConnectionID) (control.Status, error)
+	Test(ctx context.Context, c shipment.ConnectionID) ([]control.Step, error)
+	Rebuild(ctx context.Context) error
 }
 
 // Config is what Ops works with. Only Now and NewID have defaults.

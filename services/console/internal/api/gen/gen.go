@@ -129,6 +129,27 @@ func (e ConnectionHealthBreaker) Valid() bool {
 	}
 }
 
+// Defines values for ConnectionHealthTokenBreaker.
+const (
+	ConnectionHealthTokenBreakerClosed   ConnectionHealthTokenBreaker = "closed"
+	ConnectionHealthTokenBreakerHalfOpen ConnectionHealthTokenBreaker = "half-open"
+	ConnectionHealthTokenBreakerOpen     ConnectionHealthTokenBreaker = "open"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionHealthTokenBreaker enum.
+func (e ConnectionHealthTokenBreaker) Valid() bool {
+	switch e {
+	case ConnectionHealthTokenBreakerClosed:
+		return true
+	case ConnectionHealthTokenBreakerHalfOpen:
+		return true
+	case ConnectionHealthTokenBreakerOpen:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorCode.
 const (
 	ErrorCodeConflict    ErrorCode = "conflict"
@@ -655,23 +676,26 @@ type ConnectionHealth struct {
 	BreakerSince  *time.Time               `json:"breakerSince,omitempty"`
 	Burst         *int                     `json:"burst,omitempty"`
 
-	// Halted Why nothing is sent until people act
-	Halted *string `json:"halted,omitempty"`
-
-	// Holder The process that works on the connection
-	Holder *string `json:"holder,omitempty"`
-
 	// Known false: no dispatcher answered in time
-	Known      bool       `json:"known"`
-	Left       *int       `json:"left,omitempty"`
-	NextProbe  *time.Time `json:"nextProbe,omitempty"`
-	PerSecond  *float64   `json:"perSecond,omitempty"`
-	Run        *Progress  `json:"run,omitempty"`
-	TokenUntil *time.Time `json:"tokenUntil,omitempty"`
+	Known bool `json:"known"`
+
+	// Left Confirmations that could be sent at once
+	Left      *int       `json:"left,omitempty"`
+	NextProbe *time.Time `json:"nextProbe,omitempty"`
+
+	// PerSecond Confirmations Amazon takes per second
+	PerSecond      *float64                      `json:"perSecond,omitempty"`
+	Run            *Progress                     `json:"run,omitempty"`
+	ThrottledUntil *time.Time                    `json:"throttledUntil,omitempty"`
+	TokenBreaker   *ConnectionHealthTokenBreaker `json:"tokenBreaker,omitempty"`
+	TokenUntil     *time.Time                    `json:"tokenUntil,omitempty"`
 }
 
 // ConnectionHealthBreaker defines model for ConnectionHealth.Breaker.
 type ConnectionHealthBreaker string
+
+// ConnectionHealthTokenBreaker defines model for ConnectionHealth.TokenBreaker.
+type ConnectionHealthTokenBreaker string
 
 // ConnectionId defines model for ConnectionId.
 type ConnectionId = string
