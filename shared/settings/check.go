@@ -37,6 +37,9 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	return d.parse(s)
 }
 
+// MarshalYAML writes the duration as text.
+func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }
+
 // UnmarshalYAML reads text such as 90s.
 func (d *Duration) UnmarshalYAML(b []byte) error {
 	var s string
@@ -135,21 +138,42 @@ func (c Connection) check(at string) error {
 		bad("endpoint", "a simulator connection needs endpoint and tokenEndpoint: without them it would talk to Amazon")
 	}
 	for _, s := range []struct{ f, v string }{{"clientSecret", c.ClientSecret}, {"refreshToken", c.RefreshToken}} {
-		if !strings.HasPrefix(s.v, "env:") && !strings.HasPrefix(s.v, "file:") {
+		if kind, name, _ := strings.Cut(s.v, ":"); kind != "env" && kind != "file" || name == "" {
 			bad(s.f, "must be a reference, env:NAME or file:PATH: the secret itself does not belong here")
 		}
 	}
 	if c.ClientID == "" {
 		bad("clientId", "is missing")
 	}
-	if c.Limits.ConfirmRate <= 0 || c.Limits.ConfirmBurst < 1 || c.Limits.InFlight < 1 || c.Limits.InFlight > 1024 {
-		bad("limits", "confirmRate, confirmBurst and inFlight must be positive, inFlight at most 1024")
-	}
-	if t := time.Duration(c.Limits.RequestTimeout); t < time.Second || t > 20*time.Second {
-		bad("limits.requestTimeout", "%s must lie between 1s and 20s: the lease of a connection lasts 30s", t)
-	}
+	errs = append(errs, c.Limits.check(at+".limits"))
 	if len(c.Accounts) == 0 {
 		bad("accounts", "there is none: describe at least one")
+	}
+	return errors.Join(errs...)
+}
+
+func (l Limits) check(at string) error {
+	var errs []error
+	bad := func(f, format string, args ...any) { errs = append(errs, fault.Field(at+"."+f, format, args...)) }
+	if !(l.ConfirmRate > 0 && l.ConfirmRate <= 1000) {
+		bad("confirmRate", "%v must be more than 0 and at most 1000 requests a second", l.ConfirmRate)
+	}
+	if l.ConfirmBurst < 1 || l.ConfirmBurst > 1000 {
+		bad("confirmBurst", "%d must lie between 1 and 1000", l.ConfirmBurst)
+	}
+	if l.InFlight < 1 || l.InFlight > 1024 {
+		bad("inFlight", "%d must lie between 1 and 1024", l.InFlight)
+	}
+	if t := time.Duration(l.RequestTimeout); t < time.Second || t > 20*time.Second {
+		bad("requestTimeout", "%s must lie between 1s and 20s: the lease of a connection lasts 30s", t)
+	}
+	for _, d := range []struct {
+		f string
+		v Duration
+	}{{"runBudget", l.RunBudget}, {"doubtAfter", l.DoubtAfter}, {"doubtAgain", l.DoubtAgain}, {"breakerPause", l.BreakerPause}} {
+		if d.v <= 0 {
+			bad(d.f, "%s must be positive", time.Duration(d.v))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -163,10 +187,11 @@ func (a Account) check(at string) error {
 	if a.Marketplace == "" {
 		bad("marketplace", "is missing: Amazon's id, for example A1PA6795UKMFR9 for Germany")
 	}
-	if _, err := time.LoadLocation(a.Schedule.Zone); err != nil {
+	// The machine's own zone would make the schedule depend on where a process runs.
+	if _, err := time.LoadLocation(a.Schedule.Zone); err != nil || a.Schedule.Zone == "" || a.Schedule.Zone == "Local" {
 		bad("schedule.zone", "%q is not an IANA time zone such as Europe/Berlin", a.Schedule.Zone)
 	}
-	if _, err := cron.ParseStandard(a.Schedule.Cron); err != nil {
+	if err := fiveFields(a.Schedule.Cron); err != nil {
 		bad("schedule.cron", "%q is not a cron expression of five fields such as \"0 12,15,18 * * *\": %v", a.Schedule.Cron, err)
 	}
 	if a.AgeLimitDays < 1 || a.AgeLimitDays > 365 {
@@ -186,6 +211,15 @@ func (a Account) check(at string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// fiveFields checks a cron expression. The parser would also read a zone in front, and panics when only that is there.
+func fiveFields(spec string) error {
+	if n := len(strings.Fields(spec)); n != 5 || strings.Contains(spec, "=") || strings.HasPrefix(strings.TrimSpace(spec), "@") {
+		return fmt.Errorf("it has %d fields", n)
+	}
+	_, err := cron.ParseStandard(spec)
+	return err
 }
 
 // Secret resolves a reference: env:NAME through env, file:PATH through read. The value is trimmed of a final newline;
