@@ -5,6 +5,7 @@ package natstest
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -16,7 +17,10 @@ import (
 )
 
 // Server is a running nats-server with JetStream.
-type Server struct{ *server.Server }
+type Server struct {
+	*server.Server
+	opts *server.Options
+}
 
 // Start runs a server with Fertig's topology in place.
 func Start(t testing.TB) *Server {
@@ -38,25 +42,72 @@ func Start(t testing.TB) *Server {
 // StartIn runs a server on a store directory, which may hold an earlier server's data.
 func StartIn(t testing.TB, dir string) *Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: dir, SyncAlways: true, NoLog: true, NoSigs: true})
+	s := &Server{opts: options(dir)}
+	s.start(t)
+	t.Cleanup(func() { stop(s.Server) })
+	return s
+}
+
+func options(dir string) *server.Options {
+	return &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: dir, SyncAlways: true, NoLog: true, NoSigs: true}
+}
+
+func (s *Server) start(t testing.TB) {
+	t.Helper()
+	opts := *s.opts
+	run, err := server.NewServer(&opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
+	s.Server = run
+	run.Start()
+	if !run.ReadyForConnections(20 * time.Second) {
 		t.Fatal("nats-server is not ready after 20 s")
 	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return &Server{s}
+}
+
+func stop(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+// Stop takes the server away; connections see it as gone until Again.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	s.opts.Port = s.Addr().(*net.TCPAddr).Port
+	stop(s.Server)
+}
+
+// Again starts a stopped server anew on the same port and store.
+func (s *Server) Again(t testing.TB) {
+	t.Helper()
+	s.start(t)
 }
 
 // Connect opens a connection that is closed when the test ends.
 func (s *Server) Connect(t testing.TB) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(s.ClientURL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	return connect(t, s.ClientURL())
+}
+
+func connect(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
 	return nc
+}
+
+// Until polls a condition, which is what a test does where nothing tells it of a change; it fails after most.
+func Until(t testing.TB, most time.Duration, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(most); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("after %s still not: %s", most, what)
+		}
+	}
 }

@@ -1,12 +1,15 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sort"
-	"sync/atomic"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -18,9 +21,13 @@ import (
 // Settings is the configuration bucket as a value that is always there: it follows every change, so nothing needs a
 // restart. It is safe for concurrent use.
 type Settings struct {
+	js      jetstream.JetStream
 	kv      jetstream.KeyValue
-	current atomic.Pointer[settings.Set]
 	changed chan struct{}
+
+	mu      sync.Mutex
+	current settings.Set
+	rev     uint64 // newest revision that current contains
 }
 
 // OpenSettings reads everything configured so far. Run must be running for changes to arrive.
@@ -29,96 +36,169 @@ func OpenSettings(ctx context.Context, js jetstream.JetStream) (*Settings, error
 	if err != nil {
 		return nil, fmt.Errorf("open configuration bucket: %w", err)
 	}
-	s := &Settings{kv: kv, changed: make(chan struct{}, 1)}
-	s.store(nil)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	return s, s.follow(ctx, true)
+	s := &Settings{js: js, kv: kv, changed: make(chan struct{}, 1)}
+	if _, _, err := s.read(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Current returns the settings as they are now. The set is shared and must not be changed.
-func (s *Settings) Current() settings.Set { return *s.current.Load() }
+func (s *Settings) Current() settings.Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
 
-// Changed delivers after a change; several changes may arrive as one.
+// Changed delivers after a change; several changes may arrive as one, and one delivery may turn out to be no change.
 func (s *Settings) Changed() <-chan struct{} { return s.changed }
 
-// Run follows the bucket until ctx ends.
-func (s *Settings) Run(ctx context.Context) error { return s.follow(ctx, false) }
-
-func (s *Settings) follow(ctx context.Context, once bool) error {
-	w, err := s.kv.Watch(ctx, "connection.*")
-	if err != nil {
-		return fmt.Errorf("watch settings: %w", err)
+// Run follows the bucket until ctx ends; nil then, an error when the connection is closed under it. It delivers on Changed
+// once it has read what was there.
+func (s *Settings) Run(ctx context.Context) error {
+	all, rev, err := s.read(ctx)
+	if ctx.Err() != nil {
+		return nil
 	}
-	defer w.Stop()
-	all := map[shipment.ConnectionID]settings.Connection{}
-	initial := true
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e := <-w.Updates():
-			if e == nil { // everything that was there has been delivered
-				initial = false
-				s.store(all)
-				if once {
-					return nil
-				}
-				continue
+	if err != nil {
+		return err
+	}
+	s.tell()
+	return Follow(ctx, s.js, configStream, []string{configSubjects}, rev, 100, func(msgs []jetstream.Msg) error {
+		for _, m := range msgs {
+			md, err := m.Metadata()
+			if err != nil {
+				return fmt.Errorf("follow settings: %w", err)
 			}
-			var c settings.Connection
-			if e.Operation() == jetstream.KeyValuePut && json.Unmarshal(e.Value(), &c) == nil {
-				all[c.ID] = c
-			}
-			if !initial {
-				s.store(all)
-				select {
-				case s.changed <- struct{}{}:
-				default:
-				}
-			}
+			rev = md.Sequence.Stream
+			merge(all, m)
 		}
+		s.store(all, rev)
+		s.tell()
+		return nil
+	})
+}
+
+func (s *Settings) tell() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
 	}
 }
 
-func (s *Settings) store(all map[shipment.ConnectionID]settings.Connection) {
-	var set settings.Set
-	for _, c := range all {
-		set.Connections = append(set.Connections, c.WithDefaults())
+// The bucket is read as the stream it is: a bucket's own watcher needs many seconds to notice that the server restarted.
+const (
+	configStream   = "KV_" + ConfigBucket
+	configSubjects = "$KV." + ConfigBucket + ".connection.*"
+)
+
+// read brings current up to date with what is there and returns it with the newest revision.
+func (s *Settings) read(ctx context.Context) (map[string]settings.Connection, uint64, error) {
+	all := map[string]settings.Connection{}
+	var rev uint64
+	err := Scan(ctx, s.js, configStream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{configSubjects},
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}, func(m jetstream.Msg, seq uint64) error {
+		rev = seq
+		merge(all, m)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fault.Wrap(fault.Unavailable, err, "read settings")
 	}
-	sort.Slice(set.Connections, func(i, j int) bool { return set.Connections[i].ID < set.Connections[j].ID })
-	s.current.Store(&set)
+	s.store(all, rev)
+	return all, rev, nil
+}
+
+// merge applies one change. What cannot be decoded leaves the connection as it was: a half-understood one would be worse.
+func merge(all map[string]settings.Connection, m jetstream.Msg) {
+	var c settings.Connection
+	switch {
+	case m.Headers().Get("KV-Operation") != "": // deleted or purged
+		delete(all, m.Subject())
+	case json.Unmarshal(m.Data(), &c) == nil:
+		all[m.Subject()] = c.WithDefaults()
+	}
+}
+
+// store replaces current unless a faster reader has stored something newer.
+func (s *Settings) store(all map[string]settings.Connection, rev uint64) {
+	set := settings.Set{Connections: slices.Collect(maps.Values(all))}
+	slices.SortFunc(set.Connections, func(a, b settings.Connection) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if rev >= s.rev {
+		s.current, s.rev = set, rev
+	}
 }
 
 // Seed writes connections that differ from what is stored. A configuration file wins over earlier settings, so the file
-// stays what people can trust.
+// stays what people can trust; only a pause that an operator set stays, because a restart must not end it.
 func (s *Settings) Seed(ctx context.Context, set settings.Set) error {
 	for _, c := range set.Connections {
-		b, err := json.Marshal(c)
-		if err != nil {
-			return fmt.Errorf("encode connection %s: %w", c.ID, err)
+		if err := s.seed(ctx, c); err != nil {
+			return err
 		}
-		key := "connection." + string(c.ID)
+	}
+	_, _, err := s.read(ctx)
+	return err
+}
+
+func (s *Settings) seed(ctx context.Context, c settings.Connection) error {
+	key := configKey(c.ID)
+	for range tries {
 		old, err := s.kv.Get(ctx, key)
-		if err == nil && string(old.Value()) == string(b) {
-			continue
-		}
 		if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
 			return fmt.Errorf("read connection %s: %w", c.ID, err)
 		}
-		if _, err := s.kv.Put(ctx, key, b); err != nil {
+		var stored settings.Connection
+		if err == nil && json.Unmarshal(old.Value(), &stored) == nil {
+			c = keepPauses(c, stored)
+		}
+		b, merr := json.Marshal(c)
+		if merr != nil {
+			return fmt.Errorf("encode connection %s: %w", c.ID, merr)
+		}
+		switch {
+		case err != nil:
+			_, err = s.kv.Create(ctx, key, b)
+		case bytes.Equal(old.Value(), b):
+			return nil
+		default:
+			_, err = s.kv.Update(ctx, key, b, old.Revision())
+		}
+		if err == nil {
+			return nil
+		}
+		if !LostRace(err) && !errors.Is(err, jetstream.ErrKeyExists) {
 			return fmt.Errorf("store connection %s: %w", c.ID, err)
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	return s.follow(ctx, true)
+	return beingChanged(c.ID)
+}
+
+func keepPauses(c, stored settings.Connection) settings.Connection {
+	c.Accounts = slices.Clone(c.Accounts)
+	for i, a := range c.Accounts {
+		if old, ok := stored.Account(a.ID); ok && a.PausedUntil.IsZero() {
+			c.Accounts[i].PausedUntil = old.PausedUntil
+		}
+	}
+	return c
+}
+
+// tries bounds the repetitions after a lost race.
+const tries = 10
+
+func configKey(id shipment.ConnectionID) string { return "connection." + string(id) }
+
+func beingChanged(id shipment.ConnectionID) error {
+	return fault.New(fault.Conflict, "connection %s is being changed by somebody else: try again", id)
 }
 
 // Change edits one connection by compare-and-set and stores it if edit returns no error and the result is sound.
 func (s *Settings) Change(ctx context.Context, id shipment.ConnectionID, edit func(*settings.Connection) error) error {
-	key := "connection." + string(id)
-	for range 10 {
+	key := configKey(id)
+	for range tries {
 		e, err := s.kv.Get(ctx, key)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
 			return fault.New(fault.NotFound, "connection %s is not known", id)
@@ -134,7 +214,10 @@ func (s *Settings) Change(ctx context.Context, id shipment.ConnectionID, edit fu
 		if err := edit(&c); err != nil {
 			return err
 		}
-		if err := (settings.Set{Connections: []settings.Connection{c}}).Check(); err != nil {
+		if c.ID != id {
+			return fault.Field("id", "of connection %s cannot be changed", id)
+		}
+		if err := errors.Join(settings.Set{Connections: []settings.Connection{c}}.Check(), s.unique(c)); err != nil {
 			return err
 		}
 		b, err := json.Marshal(c)
@@ -148,5 +231,15 @@ func (s *Settings) Change(ctx context.Context, id shipment.ConnectionID, edit fu
 			return fmt.Errorf("store connection %s: %w", id, err)
 		}
 	}
-	return fault.New(fault.Conflict, "connection %s is being changed by somebody else: try again", id)
+	return beingChanged(id)
+}
+
+// unique makes sure that no account of c belongs to another connection.
+func (s *Settings) unique(c settings.Connection) error {
+	for _, a := range c.Accounts {
+		if other, _, ok := s.Current().Account(a.ID); ok && other.ID != c.ID {
+			return fault.Field("accounts", "account %s belongs to connection %s: account ids are unique over all connections", a.ID, other.ID)
+		}
+	}
+	return nil
 }

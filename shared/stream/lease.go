@@ -1,14 +1,19 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fertig-project/fertig/shared/fault"
 )
 
 // DefaultLeaseTTL is how long a lease lives without being renewed. It is renewed every third of it.
@@ -22,8 +27,8 @@ type Leases struct {
 	ttl time.Duration
 }
 
-// NewLeases opens the lease bucket. me names this process to people; ttl of 0 means DefaultLeaseTTL, shorter than a
-// second is not possible.
+// NewLeases opens the lease bucket. me names this process to people; ttl of 0 means DefaultLeaseTTL. The server knows
+// whole seconds only, so ttl is rounded down, to a second at least.
 func NewLeases(ctx context.Context, js jetstream.JetStream, me string, ttl time.Duration) (*Leases, error) {
 	kv, err := js.KeyValue(ctx, LeaseBucket)
 	if err != nil {
@@ -32,7 +37,7 @@ func NewLeases(ctx context.Context, js jetstream.JetStream, me string, ttl time.
 	if ttl == 0 {
 		ttl = DefaultLeaseTTL
 	}
-	return &Leases{js: js, kv: kv, me: me, ttl: max(ttl, time.Second)}, nil
+	return &Leases{js: js, kv: kv, me: me, ttl: max(ttl.Truncate(time.Second), time.Second)}, nil
 }
 
 // TTL is the life of a lease without renewal.
@@ -47,13 +52,15 @@ func (l *Leases) Holder(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read lease %s: %w", name, err)
 	}
-	return string(e.Value()), nil
+	me, _, _ := strings.Cut(string(e.Value()), "\n")
+	return me, nil
 }
 
 // Lease is a held right. It is safe for concurrent use.
 type Lease struct {
 	leases *Leases
 	name   string
+	value  []byte // the holder's name for people, and a word that no other holding has
 	token  uint64 // of the first grant; stays while held
 
 	mu    sync.Mutex
@@ -65,9 +72,9 @@ type Lease struct {
 func (l *Leases) Acquire(ctx context.Context, name string) (*Lease, error) {
 	w, err := l.kv.Watch(ctx, name)
 	if err != nil {
-		return nil, fmt.Errorf("watch lease %s: %w", name, err)
+		return nil, fault.Wrap(fault.Unavailable, err, "watch lease %s", name)
 	}
-	defer w.Stop()
+	defer func() { _ = w.Stop() }()
 	// A lost marker must not make anybody wait for ever: look again once a TTL.
 	tick := time.NewTicker(l.ttl)
 	defer tick.Stop()
@@ -80,7 +87,10 @@ func (l *Leases) Acquire(ctx context.Context, name string) (*Lease, error) {
 			select {
 			case <-ctx.Done():
 				return nil, fmt.Errorf("wait for lease %s: %w", name, ctx.Err())
-			case e := <-w.Updates():
+			case e, ok := <-w.Updates():
+				if !ok {
+					return nil, fault.New(fault.Unavailable, "wait for lease %s: the connection to NATS is closed", name)
+				}
 				free = e != nil && e.Operation() != jetstream.KeyValuePut
 			case <-tick.C:
 				free = true
@@ -91,11 +101,12 @@ func (l *Leases) Acquire(ctx context.Context, name string) (*Lease, error) {
 
 func (l *Leases) try(ctx context.Context, name string) (*Lease, error) {
 	asked := time.Now()
-	rev, err := l.kv.Create(ctx, name, []byte(l.me), jetstream.KeyTTL(l.ttl))
+	value := []byte(l.me + "\n" + uuid.NewString())
+	rev, err := l.kv.Create(ctx, name, value, jetstream.KeyTTL(l.ttl))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("take lease %s: %w", name, err)
 	}
-	return &Lease{leases: l, name: name, token: rev, rev: rev, until: asked.Add(l.ttl)}, nil
+	return &Lease{leases: l, name: name, value: value, token: rev, rev: rev, until: asked.Add(l.ttl)}, nil
 }
 
 // Token is the fencing token of this holding.
@@ -140,11 +151,11 @@ func (l *Lease) renew(ctx context.Context) error {
 	l.mu.Unlock()
 	asked := time.Now()
 	ack, err := l.leases.js.PublishMsg(ctx,
-		&nats.Msg{Subject: "$KV." + LeaseBucket + "." + l.name, Data: []byte(l.leases.me), Header: nats.Header{}},
+		&nats.Msg{Subject: "$KV." + LeaseBucket + "." + l.name, Data: l.value, Header: nats.Header{}},
 		jetstream.WithMsgTTL(l.leases.ttl), jetstream.WithExpectLastSequencePerSubject(rev))
 	if LostRace(err) { // our own renewal whose answer was lost looks the same
 		e, gerr := l.leases.kv.Get(ctx, l.name)
-		if gerr == nil && string(e.Value()) == l.leases.me && e.Revision() > rev {
+		if gerr == nil && bytes.Equal(e.Value(), l.value) && e.Revision() > rev {
 			l.mu.Lock()
 			l.rev = e.Revision()
 			l.mu.Unlock()
@@ -163,9 +174,10 @@ func (l *Lease) renew(ctx context.Context) error {
 // Release gives the lease up at once, so that another process need not wait for its end.
 func (l *Lease) Release(ctx context.Context) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.until = time.Time{}
-	err := l.leases.kv.Delete(ctx, l.name, jetstream.LastRevision(l.rev))
+	rev := l.rev
+	l.mu.Unlock()
+	err := l.leases.kv.Delete(ctx, l.name, jetstream.LastRevision(rev))
 	if err != nil && !LostRace(err) {
 		return fmt.Errorf("release lease %s: %w", l.name, err)
 	}

@@ -1,6 +1,6 @@
 // Package stream is Fertig's JetStream topology: every stream, bucket, consumer and subject is spelled here and nowhere
-// else. It creates what is missing, refuses what differs in a way that would lose data, and guarantees that a subject
-// built here can be taken apart again. It also holds the leases and the distribution of settings, because both are one
+// else. It creates what is missing, never thins out what is there, and guarantees that a subject
+// built here can be taken apart again. It reads streams to their end or follows them. It also holds the leases and the distribution of settings, because both are one
 // bucket each. It does not know what the messages mean.
 package stream
 
@@ -37,7 +37,7 @@ type Options struct {
 }
 
 func configs(o Options) []jetstream.StreamConfig {
-	r := max(o.Replicas, 1)
+	r := o.Replicas
 	bytes := o.ShippedBytes
 	if bytes == 0 {
 		bytes = 4 << 30
@@ -54,15 +54,20 @@ func configs(o Options) []jetstream.StreamConfig {
 		base(Runs, 90*day, "fertig.run.>"), base(Invalid, 90*day, "fertig.invalid.*"), base(Messages, 400*day, "fertig.message.>")}
 }
 
-// Ensure creates what is missing of the topology and brings the limits of what exists up to date. Safe to call from any
-// number of processes at once.
+// Ensure creates what is missing of the topology and brings the limits of what exists up to date. It never lowers the
+// number of replicas: a process started with other options must not thin out a cluster. Safe to call from any number of
+// processes at once.
 func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
+	r, err := replicas(ctx, js, o)
+	if err != nil {
+		return err
+	}
+	o.Replicas = r
 	for _, c := range configs(o) {
 		if _, err := js.CreateOrUpdateStream(ctx, c); err != nil {
 			return fmt.Errorf("create stream %s: %w", c.Name, err)
 		}
 	}
-	r := max(o.Replicas, 1)
 	for _, b := range []jetstream.KeyValueConfig{
 		{Bucket: LeaseBucket, History: 1, LimitMarkerTTL: time.Minute, Storage: jetstream.FileStorage, Replicas: r},
 		{Bucket: ConfigBucket, History: 20, Storage: jetstream.FileStorage, Replicas: r},
@@ -72,6 +77,18 @@ func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
 		}
 	}
 	return nil
+}
+
+// replicas is the number asked for, or that of the ledger where it has more already.
+func replicas(ctx context.Context, js jetstream.JetStream, o Options) (int, error) {
+	s, err := js.Stream(ctx, Ledger)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return max(o.Replicas, 1), nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look for stream %s: %w", Ledger, err)
+	}
+	return max(o.Replicas, s.CachedInfo().Config.Replicas, 1), nil
 }
 
 // ShippedSubject is where events for a connection are published.
