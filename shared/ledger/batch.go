@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,6 +20,8 @@ import (
 const (
 	batchFrom = 16
 	batchMax  = 1000
+
+	sideBySide = 32 // single appends under way at once
 )
 
 // Draft is an entry that waits to be appended on top of the sequence its author had seen.
@@ -84,18 +88,15 @@ func (l *Ledger) commit(ctx context.Context, drafts []Draft) error {
 // singles appends drafts side by side, which also finds out what became of each after a refused or unanswered batch.
 func (l *Ledger) singles(ctx context.Context, drafts []Draft) []Result {
 	out := make([]Result, len(drafts))
-	slots := make(chan struct{}, 32)
-	done := make(chan struct{})
-	for i, d := range drafts {
-		go func() {
-			slots <- struct{}{}
-			out[i].Entry, out[i].Err = l.Append(ctx, d.Expected, d.Entry)
-			<-slots
-			done <- struct{}{}
-		}()
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(sideBySide, len(drafts)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(drafts)); i = next.Add(1) - 1 {
+				out[i].Entry, out[i].Err = l.Append(ctx, drafts[i].Expected, drafts[i].Entry)
+			}
+		})
 	}
-	for range drafts {
-		<-done
-	}
+	workers.Wait()
 	return out
 }

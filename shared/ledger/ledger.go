@@ -120,21 +120,35 @@ func (l *Ledger) Append(ctx context.Context, expected uint64, e shipment.Entry) 
 		e.Seq = ack.Sequence
 		return e, nil
 	}
-	return l.resolve(ctx, e, err)
+	return l.resolve(ctx, expected, e, err)
 }
 
 // resolve finds out what became of an append that was refused or not answered.
-func (l *Ledger) resolve(ctx context.Context, e shipment.Entry, cause error) (shipment.Entry, error) {
-	current, err := l.Last(ctx, e.After.Key)
-	switch {
-	case err != nil:
-		return e, fault.Wrap(fault.Unavailable, errors.Join(cause, err), "append %s of %s", e.Type, e.After.Key)
-	case current.ID == e.ID:
-		return current, nil
-	case stream.LostRace(cause):
-		return e, &LostRace{Current: current}
+func (l *Ledger) resolve(ctx context.Context, expected uint64, e shipment.Entry, cause error) (shipment.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	unknown := func(err error) (shipment.Entry, error) {
+		return e, fault.Wrap(fault.Unavailable, err, "append %s of %s", e.Type, e.After.Key)
 	}
-	return e, fault.Wrap(fault.Unavailable, cause, "append %s of %s", e.Type, e.After.Key)
+	for wait := time.Millisecond; ; wait *= 2 {
+		current, err := l.Last(ctx, e.After.Key)
+		switch {
+		case err != nil:
+			return unknown(errors.Join(cause, err))
+		case current.Seq != 0 && current.ID == e.ID:
+			return current, nil
+		case !stream.LostRace(cause):
+			return unknown(cause)
+		case current.Seq != expected:
+			return e, &LostRace{Current: current}
+		}
+		// A cluster refuses on behalf of an append that it has not committed yet, which may be an earlier try of this one.
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return unknown(errors.Join(cause, ctx.Err()))
+		}
+	}
 }
 
 // Step records ev on top of last and appends it. Beyond Append's errors it fails with *shipment.Refusal.

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
@@ -52,6 +51,10 @@ func (l *Ledger) lastOf(ctx context.Context, subjects []string, out map[shipment
 		}
 		out[e.After.Key] = e
 	}
+	// The iterator ends silently when time is up or the connection is closed; what is missing then is not unknown.
+	if ctx.Err() != nil || l.nc.IsClosed() {
+		return fault.New(fault.Unavailable, "read ledger: no complete answer within %s", callTimeout)
+	}
 	return nil
 }
 
@@ -86,82 +89,46 @@ func (l *Ledger) All(ctx context.Context, visit func(shipment.Entry) error) erro
 	return l.scan(ctx, jetstream.OrderedConsumerConfig{}, visit)
 }
 
-// scan reads what a consumer finds until nothing is pending.
 func (l *Ledger) scan(ctx context.Context, cfg jetstream.OrderedConsumerConfig, visit func(shipment.Entry) error) error {
-	c, err := l.js.OrderedConsumer(ctx, stream.Ledger, cfg)
-	if err != nil {
+	var failed error // of visit or of decoding: not the stream's
+	err := stream.Scan(ctx, l.js, stream.Ledger, cfg, func(m jetstream.Msg, seq uint64) error {
+		e, err := decode(seq, m.Data())
+		if err == nil {
+			err = visit(e)
+		}
+		failed = err
+		return err
+	})
+	if err != nil && failed == nil {
 		return fault.Wrap(fault.Unavailable, err, "read ledger")
 	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "read ledger")
-	}
-	if info.NumPending == 0 && info.Delivered.Stream == 0 {
-		return nil
-	}
-	it, err := c.Messages(jetstream.PullMaxMessages(1000))
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "read ledger")
-	}
-	defer it.Stop()
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, err, "read ledger")
-		}
-		md, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read ledger: %w", err)
-		}
-		e, err := decode(md.Sequence.Stream, m.Data())
-		if err != nil {
-			return err
-		}
-		if err := visit(e); err != nil {
-			return err
-		}
-		if md.NumPending == 0 {
-			return nil
-		}
-	}
+	return err
 }
 
 // Follow calls visit with everything appended after a sequence, in order and in batches of at most limit, until ctx ends
-// or visit fails. It survives reconnects and changes of leader.
+// or visit fails. It survives reconnects and changes of leader. The slice is used again after visit returns.
 func (l *Ledger) Follow(ctx context.Context, after uint64, limit int, visit func([]shipment.Entry) error) error {
-	cfg := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1}
-	c, err := l.js.OrderedConsumer(ctx, stream.Ledger, cfg)
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "follow ledger")
-	}
-	it, err := c.Messages(jetstream.PullMaxMessages(2 * limit))
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "follow ledger")
-	}
-	defer it.Stop()
 	batch := make([]shipment.Entry, 0, limit)
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
+	var failed error
+	err := stream.Follow(ctx, l.js, stream.Ledger, nil, after, limit, func(msgs []jetstream.Msg) error {
+		batch, failed = batch[:0], nil
+		for _, m := range msgs {
+			var e shipment.Entry
+			md, err := m.Metadata()
+			if err == nil {
+				e, err = decode(md.Sequence.Stream, m.Data())
 			}
-			return fault.Wrap(fault.Unavailable, err, "follow ledger")
-		}
-		md, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("follow ledger: %w", err)
-		}
-		e, err := decode(md.Sequence.Stream, m.Data())
-		if err != nil {
-			return err
-		}
-		batch = append(batch, e)
-		if len(batch) == limit || md.NumPending == 0 {
-			if err := visit(batch); err != nil {
+			if err != nil {
+				failed = err
 				return err
 			}
-			batch = batch[:0]
+			batch = append(batch, e)
 		}
+		failed = visit(batch)
+		return failed
+	})
+	if err != nil && failed == nil {
+		return fault.Wrap(fault.Unavailable, err, "follow ledger")
 	}
+	return err
 }
