@@ -36,8 +36,8 @@ func Open(nc *nats.Conn) (*Board, error) {
 // Ask publishes a trigger. It reports false when the run id was already asked for, which is how any number of schedulers
 // make one run.
 func (b *Board) Ask(ctx context.Context, t Trigger) (bool, error) {
-	if t.RunID == "" || !shipment.ValidID(string(t.Connection)) || len(t.Keys) > MaxKeys {
-		return false, fault.New(fault.Invalid, "trigger needs a run id, a connection and at most %d shipments", MaxKeys)
+	if !ValidRun(t.RunID) || !shipment.ValidID(string(t.Connection)) || len(t.Keys) > MaxKeys {
+		return false, fault.New(fault.Invalid, "trigger needs a run id of letters, digits, _ : + and -, a connection and at most %d shipments", MaxKeys)
 	}
 	return b.once(ctx, stream.TriggerSubject(t.Connection, t.RunID), t)
 }
@@ -107,16 +107,17 @@ func (b *Board) Recent(ctx context.Context, c shipment.ConnectionID, n int) ([]L
 		c = "*"
 	}
 	var logs []Log
-	err := b.scan(ctx, stream.RunLogSubject(c, "*"), func(_ string, data []byte) error {
+	err := b.scan(ctx, stream.RunLogSubject(c, "*"), func(data []byte) {
 		var l Log
-		if err := json.Unmarshal(data, &l); err != nil {
-			return fmt.Errorf("decode run log: %w", err)
+		if json.Unmarshal(data, &l) == nil { // anything else on the stream is nothing to show
+			logs = append(logs, l)
 		}
-		logs = append(logs, l)
-		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	sort.SliceStable(logs, func(i, j int) bool { return logs[i].At.After(logs[j].At) })
-	return logs[:min(n, len(logs))], err
+	return logs[:max(0, min(n, len(logs)))], nil
 }
 
 // Asked returns the trigger of a run; fault.NotFound when nobody asked for it.
@@ -138,80 +139,69 @@ func (b *Board) Asked(ctx context.Context, c shipment.ConnectionID, run string) 
 	return t, json.Unmarshal(m.Data, &t)
 }
 
-func (b *Board) scan(ctx context.Context, filter string, visit func(subject string, data []byte) error) error {
-	c, err := b.js.OrderedConsumer(ctx, stream.Runs, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy})
+func (b *Board) scan(ctx context.Context, filter string, visit func(data []byte)) error {
+	err := stream.Scan(ctx, b.js, stream.Runs, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
+		func(m jetstream.Msg, _ uint64) error {
+			visit(m.Data())
+			return nil
+		})
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "read runs")
 	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "read runs")
-	}
-	if info.NumPending == 0 {
-		return nil
-	}
-	it, err := c.Messages()
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "read runs")
-	}
-	defer it.Stop()
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fault.Wrap(fault.Unavailable, err, "read runs")
-		}
-		md, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read runs: %w", err)
-		}
-		if err := visit(m.Subject(), m.Data()); err != nil || md.NumPending == 0 {
-			return err
-		}
-	}
+	return nil
 }
 
 // Triggers calls handle with every trigger of a connection that is not done, oldest first, until ctx ends. handle runs in
-// the consumer's goroutine and must be quick; a trigger stays open until its log says that it is done.
+// the consumer's goroutine and must be quick; a trigger stays open until its log says that it is done. What is no trigger
+// is passed over: it must not keep the others from being heard.
 func (b *Board) Triggers(ctx context.Context, c shipment.ConnectionID, handle func(Trigger)) error {
-	cons, err := b.js.OrderedConsumer(ctx, stream.Runs, jetstream.OrderedConsumerConfig{FilterSubjects: []string{stream.TriggerSubject(c, "*")}})
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "read triggers of %s", c)
-	}
 	done, err := b.done(ctx, c)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
-	it, err := cons.Messages()
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "read triggers of %s", c)
-	}
-	defer it.Stop()
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fault.Wrap(fault.Unavailable, err, "read triggers of %s", c)
-		}
+	return b.follow(ctx, stream.TriggerSubject(c, "*"), 0, func(_ uint64, data []byte) error {
 		var t Trigger
-		if err := json.Unmarshal(m.Data(), &t); err != nil {
-			return fmt.Errorf("decode trigger on %s: %w", m.Subject(), err)
-		}
-		if !done[t.RunID] {
+		if json.Unmarshal(data, &t) == nil && !done[t.RunID] {
 			handle(t)
 		}
-	}
+		return nil
+	})
 }
 
 func (b *Board) done(ctx context.Context, c shipment.ConnectionID) (map[string]bool, error) {
-	logs, err := b.Recent(ctx, c, 1<<30)
 	done := map[string]bool{}
-	for _, l := range logs {
-		done[l.RunID] = l.Phase == Finished || l.Phase == Joined
-	}
+	err := b.scan(ctx, stream.RunLogSubject(c, "*"), func(data []byte) {
+		var l Log
+		if json.Unmarshal(data, &l) == nil {
+			done[l.RunID] = l.Phase == Finished || l.Phase == Joined
+		}
+	})
 	return done, err
+}
+
+// follow calls visit with what a filter finds after a sequence until ctx ends or visit fails.
+func (b *Board) follow(ctx context.Context, filter string, after uint64, visit func(seq uint64, data []byte) error) error {
+	var failed error
+	err := stream.Follow(ctx, b.js, stream.Runs, []string{filter}, after, 100, func(msgs []jetstream.Msg) error {
+		for _, m := range msgs {
+			md, err := m.Metadata()
+			if err == nil {
+				err = visit(md.Sequence.Stream, m.Data())
+			}
+			if failed = err; err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && failed == nil {
+		return fault.Wrap(fault.Unavailable, err, "follow runs")
+	}
+	return err
 }
 
 // Tell publishes progress; it is lost when nobody listens.
@@ -247,36 +237,14 @@ func (b *Board) Listen(ctx context.Context, c shipment.ConnectionID, hear func(P
 	}
 }
 
-// FollowLogs calls hear with run log entries as they are written, beginning after stream sequence from, until ctx ends.
+// FollowLogs calls hear with run log entries as they are written, beginning after stream sequence from, until ctx ends or
+// hear fails.
 func (b *Board) FollowLogs(ctx context.Context, from uint64, hear func(seq uint64, l Log) error) error {
-	c, err := b.js.OrderedConsumer(ctx, stream.Runs, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"fertig.run.log.>"},
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from + 1})
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "follow run logs")
-	}
-	it, err := c.Messages()
-	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "follow run logs")
-	}
-	defer it.Stop()
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fault.Wrap(fault.Unavailable, err, "follow run logs")
-		}
-		md, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("follow run logs: %w", err)
-		}
+	return b.follow(ctx, stream.RunLogSubject("*", "*"), from, func(seq uint64, data []byte) error {
 		var l Log
-		if err := json.Unmarshal(m.Data(), &l); err != nil {
-			return fmt.Errorf("decode run log %d: %w", md.Sequence.Stream, err)
+		if json.Unmarshal(data, &l) != nil {
+			return nil
 		}
-		if err := hear(md.Sequence.Stream, l); err != nil {
-			return err
-		}
-	}
+		return hear(seq, l)
+	})
 }

@@ -4,6 +4,7 @@
 package job
 
 import (
+	"strings"
 	"time"
 
 	"github.com/fertig-project/fertig/shared/shipment"
@@ -115,4 +116,10 @@ func (t Trigger) Scoped(a shipment.AccountID) bool {
 		}
 	}
 	return false
+}
+
+// ValidRun reports whether s can be a run id, which is one token of a subject: 1 to 100 letters, digits, _ : + and -.
+func ValidRun(s string) bool {
+	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:+-"
+	return len(s) > 0 && len(s) <= 100 && strings.Trim(s, allowed) == ""
 }
