@@ -353,3 +353,19 @@ func TestUploadWithoutAFolder(t *testing.T) {
 		t.Errorf("rows are out of order: %v", lines)
 	}
 }
+
+func TestWithoutNATSNothingIsDecided(t *testing.T) {
+	b := newBench(t, "DE")
+	imp := b.dhl("in")
+	s := b.service(t, imp)
+	b.srv.Shutdown()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := s.Import(ctx, "DE", "a.csv", bytes.NewReader(sample(t, "dhl-versenden.csv")))
+	if fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("kind %s of %v", fault.KindOf(err), err)
+	}
+	if got := files(t, imp.Folder, ""); len(got) != 0 {
+		t.Errorf("something was kept: %v", got)
+	}
+}

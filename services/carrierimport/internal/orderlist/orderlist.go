@@ -59,9 +59,6 @@ func (l *List) add(own, id string) {
 	l.ids[own] = id
 }
 
-// Len is how many own numbers the list knows.
-func (l List) Len() int { return len(l.ids) }
-
 // Find translates an own number. why says why there is no id.
 func (l List) Find(own string) (id, why string) {
 	if l.ambiguous[own] {
