@@ -1,8 +1,11 @@
 package folder_test
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +18,22 @@ import (
 	"github.com/fertig-project/fertig/services/carrierimport/internal/folder"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("FOLDER_TEST_HOLD"); dir != "" {
+		hold(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// hold is the child process of TestAKilledProcessLosesItsClaims: it claims what is there and waits to be killed.
+func hold(dir string) {
+	f, err := folder.Open(dir, settle)
+	if err == nil {
+		err = errors.Join(f.Claim(noon), f.Claim(noon.Add(settle)))
+	}
+	fmt.Println("holds", err)
+	select {}
+}
 
 const settle = 5 * time.Second
 
@@ -160,6 +178,39 @@ func TestClaimsOfTheDeadAreTakenUp(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(dir, ".claimed"))
 	if err != nil || len(left) != 1 {
 		t.Errorf("%d claim directories are left, want the living one's: %v", len(left), err)
+	}
+}
+
+func TestAKilledProcessLosesItsClaims(t *testing.T) {
+	dir := prepare(t)
+	drop(t, dir, "a.csv", "content")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.Command(self)
+	child.Env = append(os.Environ(), "FOLDER_TEST_HOLD="+dir)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "holds <nil>\n" {
+		t.Errorf("child says %q, %v", line, err)
+	}
+	f := open(t, dir)
+	if got := claims(t, f, noon); len(got) != 0 {
+		t.Errorf("the living child lost %v", got)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // it was killed: the error says so
+	if got := claims(t, f, noon); !slices.Equal(got, []string{"a.csv"}) {
+		t.Errorf("after the kill: %v", got)
 	}
 }
 
