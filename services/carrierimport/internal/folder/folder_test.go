@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,8 @@ func hold(dir string) {
 		err = errors.Join(f.Claim(noon), f.Claim(noon.Add(settle)))
 	}
 	fmt.Println("holds", err)
-	select {}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent kills it, or is gone itself
+	os.Exit(1)
 }
 
 const settle = 5 * time.Second
@@ -194,6 +196,11 @@ func TestAKilledProcessLosesItsClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
