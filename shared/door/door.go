@@ -3,8 +3,8 @@ package door
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -46,8 +46,8 @@ func Open(nc *nats.Conn, l Looker, s Configured, now func() time.Time) (*Door, e
 }
 
 // Submit judges up to MaxBatch events and stores those that are to be taken in. The verdicts come in the order of the
-// events. Taken results are promises: the event is stored and synced. An error means that nothing is known about those
-// without a verdict; sending all of them again is safe.
+// events. Taken results are promises: the event is stored and synced. With an error there are no verdicts and nothing is
+// known; sending all of them again is safe.
 func (d *Door) Submit(ctx context.Context, events []event.Event) ([]Verdict, error) {
 	if len(events) > MaxBatch {
 		return nil, fault.New(fault.Invalid, "%d events at once: at most %d are allowed, send the rest in a second call", len(events), MaxBatch)
@@ -56,28 +56,35 @@ func (d *Door) Submit(ctx context.Context, events []event.Event) ([]Verdict, err
 	if err != nil {
 		return nil, err
 	}
-	seen := map[shipment.Key]int{} // shipped events of this batch by shipment
-	acks := make([]jetstream.PubAckFuture, len(events))
+	set, seen := d.settings.Current(), map[shipment.Key]int{} // first reports of this batch
+	acks := make([]jetstream.PubAckFuture, 0, len(events))
 	for i, e := range events {
 		v := &verdicts[i]
+		if v.Result.Taken() && e.Type == event.TypeShipped {
+			if first, twice := seen[v.Key]; twice {
+				repeat(v, events[first], e, set)
+			} else {
+				seen[v.Key] = i
+			}
+		}
 		if v.Result == Differs {
 			if err := d.Reject(ctx, rejected(e, *v, d.now())); err != nil {
-				return verdicts[:i], err
+				return nil, err
 			}
 		}
 		if !v.Result.Taken() {
 			continue
 		}
-		if first, twice := seen[v.Key]; twice && e.Type == event.TypeShipped {
-			repeat(v, events[first], e, d.settings.Current())
-			continue
+		ack, err := d.publish(e, v.Key.Connection)
+		if err != nil {
+			return nil, err
 		}
-		seen[v.Key] = i
-		if acks[i], err = d.publish(e, v.Key.Connection); err != nil {
-			return verdicts[:i], err
-		}
+		acks = append(acks, ack)
 	}
-	return verdicts, d.await(ctx, acks)
+	if err := d.await(ctx, acks); err != nil {
+		return nil, err
+	}
+	return verdicts, nil
 }
 
 // rejected is the record of a report that contradicts what is known, for the operators to compare.
@@ -102,7 +109,7 @@ func (d *Door) Preview(ctx context.Context, events []event.Event) ([]Verdict, er
 	keys := make([]shipment.Key, 0, len(events))
 	bad := make([]error, len(events))
 	for i, e := range events {
-		if bad[i] = errors.Join(e.Data.Check(e.Type)); bad[i] != nil {
+		if bad[i] = usable(e); bad[i] != nil {
 			continue
 		}
 		if k, err := KeyOf(set, e); err == nil {
@@ -125,13 +132,22 @@ func (d *Door) Preview(ctx context.Context, events []event.Event) ([]Verdict, er
 	return out, nil
 }
 
+// usable makes sure that intake will be able to read what is published.
+func usable(e event.Event) error {
+	if err := e.Check(); err != nil {
+		return err
+	}
+	_, err := event.Encode(e)
+	return err
+}
+
 func (d *Door) publish(e event.Event, c shipment.ConnectionID) (jetstream.PubAckFuture, error) {
 	data, err := event.Encode(e)
 	if err != nil {
 		return nil, err
 	}
 	ack, err := d.js.PublishMsgAsync(&nats.Msg{Subject: stream.ShippedSubject(c), Data: data, Header: nats.Header{}},
-		jetstream.WithMsgID(e.Source+"/"+e.ID), jetstream.WithStallWait(2*time.Second))
+		jetstream.WithMsgID(EventID(e)), jetstream.WithStallWait(2*time.Second))
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "store event %s", e.ID)
 	}
@@ -142,9 +158,6 @@ func (d *Door) await(ctx context.Context, acks []jetstream.PubAckFuture) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for _, a := range acks {
-		if a == nil {
-			continue
-		}
 		select {
 		case <-a.Ok():
 		case err := <-a.Err():
@@ -174,7 +187,8 @@ type Rejected struct {
 // Reject records unusable input for people to see.
 func (d *Door) Reject(ctx context.Context, r Rejected) error { return Reject(ctx, d.js, r) }
 
-// Reject records unusable input on the stream of invalid input. A repeated call with the same Original is one record.
+// Reject records unusable input on the stream of invalid input. A repeated call with the same Original,
+// Line and Key within two minutes is one record.
 func Reject(ctx context.Context, js jetstream.JetStream, r Rejected) error {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -182,13 +196,21 @@ func Reject(ctx context.Context, js jetstream.JetStream, r Rejected) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	m := &nats.Msg{Subject: stream.InvalidSubject(r.Source), Data: data, Header: nats.Header{}}
+	m := &nats.Msg{Subject: stream.InvalidSubject(subjectToken(r.Source)), Data: data, Header: nats.Header{}}
 	var opts []jetstream.PublishOpt
 	if r.Original != "" {
-		opts = append(opts, jetstream.WithMsgID(fmt.Sprintf("%s/%s/%d", r.Source, r.Original, r.Line)))
+		opts = append(opts, jetstream.WithMsgID(fmt.Sprintf("%s/%s/%d/%s", r.Source, r.Original, r.Line, r.Key)))
 	}
 	if _, err := js.PublishMsg(ctx, m, opts...); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "record rejected input")
 	}
 	return nil
+}
+
+// subjectToken is the door's name where it can stand in a subject. What is rejected may have any name.
+func subjectToken(source string) string {
+	if source == "" || strings.Trim(source, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		return "unknown"
+	}
+	return source
 }

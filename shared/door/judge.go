@@ -5,6 +5,7 @@
 package door
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -76,9 +77,13 @@ func KeyOf(set settings.Set, e event.Event) (shipment.Key, error) {
 }
 
 // EventID is the id of the ledger event an input event leads to: the same input always leads to the same id, so that a
-// redelivered input is recognised.
+// redelivered input is recognised. The content is part of it, so that a sender who uses an id twice loses nothing.
 func EventID(e event.Event) string {
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(e.Source+"\n"+e.ID+"\n"+e.Type)).String()
+	content, err := json.Marshal(e.Data)
+	if err != nil {
+		content = nil // unreadable times, which no checked event has
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s\n%s\n%s\n%s", e.Source, e.ID, e.Type, content)).String()
 }
 
 // Judge says what becomes of a decoded event, given the shipment's last ledger entry (Seq 0: unknown) at time now, and
@@ -95,6 +100,11 @@ func Judge(set settings.Set, now time.Time, e event.Event, last shipment.Entry) 
 		return v.refuse(fault.Field("account", "order %s is already known under account %s: an order belongs to one account", key.Order, last.After.Account)), shipment.Event{}
 	}
 	ev := shipment.Event{ID: EventID(e), At: now, Actor: e.Source, Key: key, Account: account.ID}
+	// Delivered again, perhaps after later corrections that it must neither undo nor be held to contradict.
+	if last.After.Took(ev.ID) {
+		v.Result = AlreadyKnown
+		return v, shipment.Event{}
+	}
 	if e.Type == event.TypeWithdrawn {
 		return withdraw(v, ev, last)
 	}
@@ -159,10 +169,6 @@ func report(v Verdict, ev shipment.Event, data shipment.Data, last shipment.Entr
 }
 
 func amend(v Verdict, ev shipment.Event, data shipment.Data, last shipment.Entry) (Verdict, shipment.Event) {
-	if last.ID == ev.ID {
-		v.Result = AlreadyKnown
-		return v, shipment.Event{}
-	}
 	data.Source = last.After.Data.Source
 	ev.Type, ev.Data = shipment.Amended, &data
 	return v.try(ev, last, Amended)
@@ -172,6 +178,9 @@ func withdraw(v Verdict, ev shipment.Event, last shipment.Entry) (Verdict, shipm
 	if last.After.State == shipment.Closed && last.After.Kind == shipment.Withdrawn {
 		v.Result = AlreadyKnown
 		return v, shipment.Event{}
+	}
+	if last.After.State == shipment.Doubt { // "withdrawn" may turn out to be too late
+		return v.later(&shipment.Refusal{Key: ev.Key, State: last.After.State, Type: shipment.CloseEvent, Why: shipment.Unanswered}), shipment.Event{}
 	}
 	if last.After.State == shipment.Confirmed {
 		return v.refuse(fault.New(fault.Conflict, "too late: confirmed at Amazon at %s", last.After.Since.Format(time.RFC3339))), shipment.Event{}
@@ -187,9 +196,7 @@ func (v Verdict) try(ev shipment.Event, last shipment.Entry, ok Result) (Verdict
 	if errors.As(err, &r) {
 		switch r.Why {
 		case shipment.BeingSent, shipment.Unanswered:
-			v.Result = Later
-			v.Warnings = append(v.Warnings, Problem{Text: r.Error()})
-			return v, shipment.Event{}
+			return v.later(r), shipment.Event{}
 		case shipment.NothingNew:
 			v.Result = AlreadyKnown
 			return v, shipment.Event{}
@@ -199,6 +206,11 @@ func (v Verdict) try(ev shipment.Event, last shipment.Entry, ok Result) (Verdict
 	v.Result, v.State = ok, after.State
 	v.Changes = shipment.Diff(last.After.Data, after.Data)
 	return v, ev
+}
+
+func (v Verdict) later(why error) Verdict {
+	v.Result, v.Warnings = Later, append(v.Warnings, Problem{Text: why.Error()})
+	return v
 }
 
 func (v Verdict) refuse(err error) Verdict {
@@ -219,8 +231,12 @@ func Problems(err error) []Problem {
 		return out
 	}
 	var f *fault.Error
-	if errors.As(err, &f) && f.Cause == nil {
-		return []Problem{{Field: f.Field, Text: f.Text}}
+	if errors.As(err, &f) {
+		text := f.Text
+		if f.Cause != nil {
+			text = fmt.Sprintf("%s: %v", f.Text, f.Cause)
+		}
+		return []Problem{{Field: f.Field, Text: text}}
 	}
 	return []Problem{{Text: fmt.Sprint(err)}}
 }
