@@ -598,7 +598,7 @@ type Attempt struct {
 	Id   string  `json:"id"`
 	N    int     `json:"n"`
 
-	// Resend The recorded body again
+	// Resend The recorded body again, after it was proven not to have arrived
 	Resend    *bool  `json:"resend,omitempty"`
 	Run       string `json:"run"`
 	Transport string `json:"transport"`
