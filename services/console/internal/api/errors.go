@@ -76,7 +76,9 @@ func parameter(err error) error {
 func (s *server) write(w http.ResponseWriter, r *http.Request, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	if err := json.NewEncoder(w).Encode(v); err != nil {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false) // people read it, and browsers are told not to guess
+	if err := out.Encode(v); err != nil {
 		s.log.DebugContext(r.Context(), "answer not delivered", "path", r.URL.Path, "error", err)
 	}
 }

@@ -15,11 +15,10 @@ import (
 )
 
 func (s *server) ListRuns(ctx context.Context, r gen.ListRunsRequestObject) (gen.ListRunsResponseObject, error) {
-	limit := val(r.Params.Limit)
-	if r.Params.Limit != nil && limit == 0 {
-		limit = -1
+	if err := some(r.Params.Limit); err != nil {
+		return nil, err
 	}
-	list, err := s.ops.Runs(ctx, auth.From(ctx), limit)
+	list, err := s.ops.Runs(ctx, auth.From(ctx), val(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}

@@ -77,11 +77,10 @@ func (s *server) ListShipments(ctx context.Context, r gen.ListShipmentsRequestOb
 	p := r.Params
 	f := filter(gen.Filter{Accounts: p.Account, States: p.State, Kind: p.Kind, Flagged: p.Flagged, Search: p.Search, Fingerprint: p.Fingerprint, DeferredUntil: p.DeferredUntil})
 	f.Sort, f.Desc = ops.Sort(val(p.Sort)), val(p.Desc)
-	paging := ops.Paging{After: val(p.After), Limit: val(p.Limit)}
-	if p.Limit != nil && *p.Limit == 0 {
-		paging.Limit = -1 // asked for nothing, which is not the same as not asking
+	if err := some(p.Limit); err != nil {
+		return nil, err
 	}
-	page, err := s.ops.Shipments(ctx, auth.From(ctx), f, paging)
+	page, err := s.ops.Shipments(ctx, auth.From(ctx), f, ops.Paging{After: val(p.After), Limit: val(p.Limit)})
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +89,14 @@ func (s *server) ListShipments(ctx context.Context, r gen.ListShipmentsRequestOb
 		out.Items[i] = shown(sh)
 	}
 	return out, nil
+}
+
+// some refuses to be asked for nothing, which is not the same as not being asked for a number.
+func some(limit *int) error {
+	if limit != nil && *limit == 0 {
+		return ops.Advise(fault.Field("limit", "is 0"), "ask for at least 1, or leave it out")
+	}
+	return nil
 }
 
 func (s *server) GetShipment(ctx context.Context, r gen.GetShipmentRequestObject) (gen.GetShipmentResponseObject, error) {

@@ -50,6 +50,9 @@ func (o *Ops) Press(ctx context.Context, a Actor, id, op string) (Run, error) {
 		return Run{}, err
 	}
 	m, err := o.cfg.Messages.Get(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return Run{}, Advise(fault.New(fault.NotFound, "message %q is not known", id), "see the list of messages")
+	}
 	if err != nil {
 		return Run{}, err
 	}
