@@ -64,7 +64,7 @@ func TestAppendAll(t *testing.T) {
 func TestAppendAllSortsWinnersFromLosers(t *testing.T) {
 	_, l := start(t)
 	from := 0
-	for _, n := range []int{15, 16, 300} {
+	for _, n := range []int{15, 16, 60} {
 		ds := drafts(t, from, n)
 		for i := range ds {
 			switch i % 5 {

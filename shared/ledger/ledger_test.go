@@ -162,10 +162,11 @@ func race(t *testing.T, ledgers []*ledger.Ledger, rounds int) {
 
 func TestOneWinnerOnOneServer(t *testing.T) {
 	s, l := start(t)
-	race(t, []*ledger.Ledger{l, open(t, s.Connect(t)), open(t, s.Connect(t)), open(t, s.Connect(t))}, 50)
+	race(t, []*ledger.Ledger{l, open(t, s.Connect(t)), open(t, s.Connect(t)), open(t, s.Connect(t))}, 20)
 }
 
 func TestOneWinnerOnACluster(t *testing.T) {
+	t.Parallel()
 	c := natstest.StartCluster(t)
 	var ledgers []*ledger.Ledger
 	for i := range 4 {
