@@ -1,0 +1,86 @@
+// Package compose puts the parts together: given a configuration it starts NATS, Redis, Amazon's simulator if asked for,
+// and all services in one process, and stops them in the right order. It guarantees that Start returns only when the
+// system takes shipments in, that a failed start leaves nothing behind, and that every address it listens on is known
+// afterwards. It is the only place where services meet; it decides nothing about shipments and has no mode of its own:
+// what the demo, fertig up and the tests start is the same thing with other values.
+package compose
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/fertig-project/fertig/services/amazonsim"
+	"github.com/fertig-project/fertig/shared/config"
+	"github.com/fertig-project/fertig/shared/fault"
+)
+
+// File is the configuration file of fertig up: that of an installation, and what only the all-in-one program has.
+type File struct {
+	config.File `yaml:",inline"`
+
+	Redis     Redis     `yaml:"redis,omitempty"`
+	Simulator Simulator `yaml:"simulator,omitempty"`
+}
+
+// Redis says where the view lives.
+type Redis struct {
+	URL string `yaml:"url,omitempty"` // a reference or a URL without a password; empty: inside the process
+}
+
+// Simulator is Amazon's side inside the process, for rehearsals.
+type Simulator struct {
+	Listen   string `yaml:"listen,omitempty"`   // empty: none runs
+	Scenario string `yaml:"scenario,omitempty"` // file; empty: one account, no orders
+	Seed     uint64 `yaml:"seed,omitempty"`
+}
+
+// Load reads, completes and checks a configuration file. Paths in it are relative to where the program runs.
+func Load(path string) (File, error) {
+	var f File
+	if err := config.Read(path, &f); err != nil {
+		return File{}, err
+	}
+	f.File = f.File.WithDefaults()
+	if err := f.File.Check(); err != nil {
+		return File{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// Config is what Start needs.
+type Config struct {
+	File     File
+	Scenario *amazonsim.Scenario // runs the simulator on a free port and points all simulator connections to it
+	Version  string
+	Logger   *slog.Logger
+	Now      func() time.Time                 // nil: time.Now
+	Secrets  func(ref string) (string, error) // resolves references
+	LeaseTTL time.Duration                    // 0: the default
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func (c Config) check() error {
+	var errs []error
+	if c.Secrets == nil {
+		errs = append(errs, fault.Field("Secrets", "is missing: nothing could sign in to Amazon"))
+	}
+	if c.File.DataDir == "" {
+		errs = append(errs, fault.Field("dataDir", "is missing"))
+	}
+	return errors.Join(errs...)
+}
+
+// ClientFile is where a running system leaves address and token for the commands on the same machine.
+func ClientFile(dataDir string) string { return filepath.Join(dataDir, "client.json") }
