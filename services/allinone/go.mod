@@ -6,37 +6,51 @@ require github.com/fertig-project/fertig/shared v0.0.0
 
 replace github.com/fertig-project/fertig/shared => ../../shared
 
+require github.com/fertig-project/fertig/services/dispatcher v0.0.0
+
 replace github.com/fertig-project/fertig/services/dispatcher => ../dispatcher
+
+require github.com/fertig-project/fertig/services/scheduler v0.0.0
 
 replace github.com/fertig-project/fertig/services/scheduler => ../scheduler
 
 replace github.com/fertig-project/fertig/services/carrierimport => ../carrierimport
+
+require github.com/fertig-project/fertig/services/console v0.0.0
 
 replace github.com/fertig-project/fertig/services/console => ../console
 
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/fertig-project/fertig/services/amazonsim v0.0.0
+	github.com/goccy/go-yaml v1.19.2
 	github.com/gofrs/flock v0.13.1
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/spf13/cobra v1.10.2
 	go.uber.org/goleak v1.3.0
 	golang.org/x/mod v0.42.0
 )
 
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
+	github.com/apapsch/go-jsonmerge/v2 v2.0.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/goccy/go-yaml v1.19.2 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/minio/highwayhash v1.0.4 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
+	github.com/oapi-codegen/runtime v1.8.0 // indirect
 	github.com/robfig/cron/v3 v3.0.1 // indirect
+	github.com/sony/gobreaker/v2 v2.4.0 // indirect
+	github.com/spf13/pflag v1.0.9 // indirect
+	github.com/synadia-io/orbit.go/jetstreamext v0.3.2 // indirect
+	github.com/synadia-io/orbit.go/natsext v0.1.3 // indirect
 	github.com/yuin/gopher-lua v1.1.1 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect

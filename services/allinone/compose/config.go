@@ -9,12 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fertig-project/fertig/services/amazonsim"
 	"github.com/fertig-project/fertig/shared/config"
 	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/settings"
 )
 
 // File is the configuration file of fertig up: that of an installation, and what only the all-in-one program has.
@@ -44,21 +45,38 @@ func Load(path string) (File, error) {
 		return File{}, err
 	}
 	f.File = f.File.WithDefaults()
-	if err := f.File.Check(); err != nil {
+	checked := f
+	if f.Simulator.Listen != "" {
+		checked = f.pointed("http://" + f.Simulator.Listen)
+	}
+	if err := checked.File.Check(); err != nil {
 		return File{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil
 }
 
+// pointed returns the file with simulator connections that name no endpoint sent to the simulator at base.
+func (f File) pointed(base string) File {
+	f.Connections = slices.Clone(f.Connections)
+	for i := range f.Connections {
+		c := &f.Connections[i]
+		if (c.Mode == settings.ModeSimulator || c.Mode == "") && c.Endpoint == "" && c.TokenEndpoint == "" {
+			c.Endpoint, c.TokenEndpoint = base, base+"/auth/o2/token"
+		}
+	}
+	return f
+}
+
 // Config is what Start needs.
 type Config struct {
-	File     File
-	Scenario *amazonsim.Scenario // runs the simulator on a free port and points all simulator connections to it
-	Version  string
-	Logger   *slog.Logger
-	Now      func() time.Time                 // nil: time.Now
-	Secrets  func(ref string) (string, error) // resolves references
-	LeaseTTL time.Duration                    // 0: the default
+	File      File
+	Scenario  *amazonsim.Scenario // runs the simulator on a free port and points all simulator connections to it
+	Version   string
+	Logger    *slog.Logger
+	Now       func() time.Time                 // nil: time.Now
+	Secrets   func(ref string) (string, error) // resolves references
+	LeaseTTL  time.Duration                    // 0: the default
+	WarmQuota bool                             // nobody has sent for a while: connections begin with their whole burst
 }
 
 func (c Config) withDefaults() Config {
@@ -81,6 +99,3 @@ func (c Config) check() error {
 	}
 	return errors.Join(errs...)
 }
-
-// ClientFile is where a running system leaves address and token for the commands on the same machine.
-func ClientFile(dataDir string) string { return filepath.Join(dataDir, "client.json") }

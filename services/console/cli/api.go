@@ -1,15 +1,13 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"time"
 
 	"github.com/fertig-project/fertig/services/console/client"
@@ -22,18 +20,11 @@ const callTimeout = 60 * time.Second
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
-func connect(at Access, h *http.Client) (*client.Client, error) {
-	if h == nil {
-		h = http.DefaultClient
-	}
-	c, err := client.NewClient(at.URL, client.WithHTTPClient(h), client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
-		r.Header.Set("Authorization", "Bearer "+at.Token)
-		return nil
-	}))
-	if err != nil {
+func connect(at Access, h *http.Client) (client.ClientInterface, error) {
+	if u, err := url.Parse(at.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, Usage(fault.Field("--url", "%q is not an address such as http://127.0.0.1:8780", at.URL))
 	}
-	return c, nil
+	return client.Open(at.URL, at.Token, h)
 }
 
 // take reads an answer: the body as T, or the refusal as an error of its kind.
@@ -85,35 +76,6 @@ func refused(status int, body []byte) error {
 // within bounds a call.
 func within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, callTimeout)
-}
-
-// follow reads a run's progress until it has ended, the stream breaks (nil error: look the run up), or ctx ends.
-func follow(ctx context.Context, api *client.Client, id string, hear func(client.Progress)) error {
-	r, err := api.WatchRun(ctx, id)
-	if err != nil {
-		return unreachable(err)
-	}
-	defer func() { _ = r.Body.Close() }()
-	if r.StatusCode != http.StatusOK {
-		data, _ := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
-		return refused(r.StatusCode, data)
-	}
-	lines := bufio.NewScanner(r.Body)
-	for lines.Scan() {
-		data, ok := strings.CutPrefix(lines.Text(), "data:")
-		if !ok {
-			continue
-		}
-		var p client.Progress
-		if err := json.Unmarshal([]byte(data), &p); err != nil {
-			return fmt.Errorf("read progress: %w", err)
-		}
-		hear(p)
-		if p.Ended != nil && *p.Ended {
-			return nil
-		}
-	}
-	return ctx.Err()
 }
 
 func deref[T any](p *T) T {

@@ -110,7 +110,7 @@ func first(values ...string) string {
 type call struct {
 	*app
 	Printer
-	api *client.Client
+	api client.ClientInterface
 	at  Access
 }
 

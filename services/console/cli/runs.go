@@ -149,11 +149,8 @@ func (c call) watchOne(ctx context.Context, id string) (client.Run, error) {
 		if err != nil || r.Phase == client.Finished || r.Phase == client.Joined {
 			return r, err
 		}
-		// The stream may end early, by a time limit or a restart of the console, so the run's own log decides.
-		err = follow(ctx, c.api, id, func(p client.Progress) { bar.Show(c.Now(), p.Done, p.Total, remark(p)) })
-		if err != nil {
-			return r, err
-		}
+		// The stream may end early, by a restart of the console for example, so only the run's own log decides.
+		_ = client.Watch(ctx, c.api, id, func(p client.Progress) { bar.Show(c.Now(), p.Done, p.Total, remark(p)) })
 		select {
 		case <-ctx.Done():
 			return r, ctx.Err()
