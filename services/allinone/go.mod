@@ -14,6 +14,8 @@ require github.com/fertig-project/fertig/services/scheduler v0.0.0
 
 replace github.com/fertig-project/fertig/services/scheduler => ../scheduler
 
+require github.com/fertig-project/fertig/services/carrierimport v0.0.0
+
 replace github.com/fertig-project/fertig/services/carrierimport => ../carrierimport
 
 require github.com/fertig-project/fertig/services/console v0.0.0
@@ -55,6 +57,7 @@ require (
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
 )
 

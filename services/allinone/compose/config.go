@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fertig-project/fertig/services/amazonsim"
+	"github.com/fertig-project/fertig/services/carrierimport"
 	"github.com/fertig-project/fertig/shared/config"
 	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/settings"
@@ -22,8 +23,9 @@ import (
 type File struct {
 	config.File `yaml:",inline"`
 
-	Redis     Redis     `yaml:"redis,omitempty"`
-	Simulator Simulator `yaml:"simulator,omitempty"`
+	Imports   []carrierimport.Import `yaml:"imports,omitempty"`
+	Redis     Redis                  `yaml:"redis,omitempty"`
+	Simulator Simulator              `yaml:"simulator,omitempty"`
 }
 
 // Redis says where the view lives.
@@ -49,10 +51,21 @@ func Load(path string) (File, error) {
 	if f.Simulator.Listen != "" {
 		checked = f.pointed("http://" + f.Simulator.Listen)
 	}
-	if err := checked.File.Check(); err != nil {
+	if err := checked.check(); err != nil {
 		return File{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return f, nil
+}
+
+// check reports everything wrong with the file, joined.
+func (f File) check() error {
+	errs := []error{f.File.Check(), carrierimport.CheckImports(f.Imports)}
+	for i, imp := range f.Imports {
+		if _, _, ok := f.Account(imp.Account); !ok {
+			errs = append(errs, fault.Field(fmt.Sprintf("imports[%d].account", i), "%q is not an account of this file", imp.Account))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // pointed returns the file with simulator connections that name no endpoint sent to the simulator at base.

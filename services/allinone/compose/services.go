@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/fertig-project/fertig/services/carrierimport"
 	"github.com/fertig-project/fertig/services/console"
 	"github.com/fertig-project/fertig/services/dispatcher"
 	"github.com/fertig-project/fertig/services/scheduler"
@@ -27,7 +28,7 @@ func (s *System) serve(ctx context.Context) error {
 		name string
 		open func(context.Context, *nats.Conn, *slog.Logger) (func(context.Context) error, error)
 	}{
-		{"dispatcher", s.dispatcher}, {"scheduler", s.scheduler}, {"console", s.console},
+		{"dispatcher", s.dispatcher}, {"scheduler", s.scheduler}, {"carrierimport", s.carrierimport}, {"console", s.console},
 	} {
 		run, err := part.open(ctx, s.NATS, s.cfg.Logger.With("part", part.name))
 		if err != nil {
@@ -52,6 +53,14 @@ func (s *System) dispatcher(ctx context.Context, nc *nats.Conn, log *slog.Logger
 
 func (s *System) scheduler(ctx context.Context, nc *nats.Conn, log *slog.Logger) (func(context.Context) error, error) {
 	c, err := scheduler.New(ctx, scheduler.Config{NATS: nc, Logger: log, Now: s.cfg.Now})
+	if err != nil {
+		return nil, err
+	}
+	return c.Run, nil
+}
+
+func (s *System) carrierimport(ctx context.Context, nc *nats.Conn, log *slog.Logger) (func(context.Context) error, error) {
+	c, err := carrierimport.New(ctx, carrierimport.Config{NATS: nc, Logger: log, Now: s.cfg.Now, Imports: s.cfg.File.Imports})
 	if err != nil {
 		return nil, err
 	}

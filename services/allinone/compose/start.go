@@ -116,7 +116,7 @@ func (s *System) configure(ctx context.Context, js jetstream.JetStream) error {
 		return err
 	}
 	s.cfg.File.File = s.cfg.File.File.WithDefaults()
-	if err := s.cfg.File.Check(); err != nil {
+	if err := s.cfg.File.check(); err != nil {
 		return err
 	}
 	store, err := stream.OpenSettings(ctx, js)

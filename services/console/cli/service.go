@@ -80,8 +80,8 @@ func health(x client.Account) string {
 	switch {
 	case !h.Known:
 		return "no dispatcher answers"
-	case deref(h.Halted) != "":
-		return "halted: " + *h.Halted
+	case h.TokenBreaker != nil && *h.TokenBreaker == client.ConnectionHealthTokenBreakerOpen:
+		return "no access token: test the connection"
 	case x.PausedUntil != nil && x.PausedUntil.After(time.Now()):
 		return "paused until " + when(*x.PausedUntil)
 	case h.Breaker != nil && *h.Breaker != client.ConnectionHealthBreakerClosed:

@@ -16,7 +16,6 @@ import (
 	"time"
 	_ "time/tzdata" // a minimal image has no time zones of its own
 
-	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/spf13/cobra"
 
@@ -43,7 +42,7 @@ type process struct {
 
 // execute runs one command line and returns the exit code.
 func execute(ctx context.Context, args []string, p process) int {
-	redis.SetLogger(&logging.VoidLogger{}) // what matters comes back as an error
+	logging.Disable() // what matters comes back as an error
 	root := command(p)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -78,7 +77,7 @@ func command(p process) *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run an installation:"})
-	for _, c := range []*cobra.Command{up(p), demonstration(p), simulator(p)} {
+	for _, c := range []*cobra.Command{up(p), simulator(p)} {
 		c.GroupID = "run"
 		root.AddCommand(c)
 	}
