@@ -5,6 +5,7 @@
 package settings
 
 import (
+	"sync"
 	"time"
 
 	"github.com/fertig-project/fertig/shared/shipment"
@@ -66,12 +67,19 @@ type Schedule struct {
 	Off  bool   `json:"off,omitempty" yaml:"off,omitempty"`
 }
 
+// zones keeps loaded time zones: every reported event asks for its account's, and loading one reads a file.
+var zones sync.Map // name -> *time.Location
+
 // Location returns the schedule's zone. Check has made sure that it loads; UTC otherwise.
 func (s Schedule) Location() *time.Location {
+	if loc, ok := zones.Load(s.Zone); ok {
+		return loc.(*time.Location)
+	}
 	loc, err := time.LoadLocation(s.Zone)
 	if err != nil {
 		return time.UTC
 	}
+	zones.Store(s.Zone, loc)
 	return loc
 }
 
