@@ -66,8 +66,10 @@ type bed struct {
 	seq   atomic.Uint64 // last appended
 }
 
+// start is the first thing a test does; tests wait for disks and clocks, so they run side by side.
 func start(t *testing.T, rc redis.UniversalClient) *bed {
 	t.Helper()
+	t.Parallel()
 	srv := natstest.Start(t)
 	b := &bed{t: t, nc: srv.Connect(t), redis: rc, view: view.New(rc, view.Options{}), spec: loadSpec(t)}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -13,6 +13,7 @@ import (
 	"github.com/fertig-project/fertig/services/console/internal/api"
 	"github.com/fertig-project/fertig/services/console/internal/auth"
 	"github.com/fertig-project/fertig/services/console/internal/control"
+	"github.com/fertig-project/fertig/services/console/internal/invalid"
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/services/console/internal/notify"
 	"github.com/fertig-project/fertig/services/console/internal/ops"
@@ -79,6 +80,10 @@ func open(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	input, err := invalid.Open(cfg.NATS)
+	if err != nil {
+		return nil, err
+	}
 	entrance, err := door.Open(cfg.NATS, led, s.settings, cfg.Now)
 	if err != nil {
 		return nil, err
@@ -91,7 +96,7 @@ func open(ctx context.Context, cfg Config) (*Service, error) {
 	ctl := control.New(cfg.NATS)
 	s.ops = ops.New(ops.Config{Ledger: led, View: look, Door: entrance, Board: board, Progress: board, Settings: s.settings, Messages: book, Control: ctl,
 		Logger: cfg.Logger, Now: cfg.Now})
-	s.notifier = notify.New(notify.Config{Leases: leases, Board: board, Ledger: led, View: look, Book: book, Settings: s.settings.Current,
+	s.notifier = notify.New(notify.Config{Leases: leases, Board: board, Ledger: led, View: look, Book: book, Input: input, Settings: s.settings.Current,
 		Logger: cfg.Logger, Now: cfg.Now})
 	s.handler = s.routes(guard)
 	if s.listener = cfg.Listener; s.listener == nil {

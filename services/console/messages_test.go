@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/fertig-project/fertig/services/console/client"
+	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/redistest"
 	"github.com/fertig-project/fertig/shared/shipment"
@@ -140,6 +141,35 @@ func TestExpiredAndHaltedMessages(t *testing.T) {
 	b.one("halted", func(m client.Message) bool { return val(m.Connection) == "EU" && m.Count == 3 })
 	b.finish("EU", "r3", nil)
 	b.none("halted")
+}
+
+// Unusable input is counted per day and per file, also by a console that starts later.
+func TestInputMessages(t *testing.T) {
+	b := start(t, redistest.Mini(t))
+	reject := func(r door.Rejected) {
+		r.At = time.Now().UTC()
+		b.must(door.Reject(b.ctx, b.js, r))
+	}
+	reject(door.Rejected{Source: "api", Reason: door.Differs, Account: "DE", Original: "1"})
+	reject(door.Rejected{Source: "service", Reason: door.Refused, Account: "DE", Original: "2"}) // told to its sender
+	counts := func(n int) func(client.Message) bool {
+		return func(m client.Message) bool { return m.Count == n && val(m.Account) == "DE" && !m.Button }
+	}
+	b.one("differs", counts(1))
+	reject(door.Rejected{Source: "import", Reason: door.Differs, Account: "DE", Original: "3"})
+	grown := b.one("differs", counts(2))
+	for line := range 3 {
+		reject(door.Rejected{Source: "import", Reason: door.Refused, Account: "DE", File: "dhl.csv", Line: line + 1, Original: "DE/abc/dhl.csv"})
+	}
+	rows := b.one("import_rows", counts(3))
+	if val(rows.Detail) != "dhl.csv" {
+		t.Errorf("rows of %q", val(rows.Detail))
+	}
+	b.svc = b.console("console-2")
+	reject(door.Rejected{Source: "api", Reason: door.Differs, Account: "DE", Original: "4"})
+	if m := b.one("differs", counts(3)); m.Id != grown.Id {
+		t.Errorf("the same day makes another message: %s, was %s", m.Id, grown.Id)
+	}
 }
 
 func TestRunsStartPreviewAndProgress(t *testing.T) {

@@ -45,6 +45,15 @@ func (b *Book) Clear(ctx context.Context, m Message, at time.Time, why string) (
 	return b.put(ctx, m)
 }
 
+// Recount corrects the number a raised message was raised for. It reports false when the message changed meanwhile.
+func (b *Book) Recount(ctx context.Context, m Message, count int) (bool, error) {
+	if m.Phase != Raised {
+		return false, nil
+	}
+	m.Count = count
+	return b.put(ctx, m)
+}
+
 func (b *Book) put(ctx context.Context, m Message) (bool, error) {
 	data, err := json.Marshal(m)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fertig-project/fertig/services/console/internal/message"
+	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
@@ -47,6 +48,12 @@ type Book interface {
 	Open(ctx context.Context) ([]message.Message, error)
 	Raise(ctx context.Context, m message.Message) (bool, error)
 	Clear(ctx context.Context, m message.Message, at time.Time, why string) (bool, error)
+	Recount(ctx context.Context, m message.Message, count int) (bool, error)
+}
+
+// Input tells what the doors could not use.
+type Input interface {
+	Follow(ctx context.Context, since time.Time, hear func(door.Rejected)) error
 }
 
 // Config is what the notifier works with. Only Pause and Now have defaults.
@@ -56,6 +63,7 @@ type Config struct {
 	Ledger   Ledger
 	View     View
 	Book     Book
+	Input    Input
 	Settings func() settings.Set
 	Logger   *slog.Logger
 	Now      func() time.Time

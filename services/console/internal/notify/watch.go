@@ -3,10 +3,14 @@ package notify
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
+	"github.com/fertig-project/fertig/services/console/internal/message"
+	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
@@ -14,6 +18,8 @@ import (
 type news struct {
 	mu   sync.Mutex
 	runs map[shipment.AccountID]job.Log
+	in   inputs
+	more bool // in has grown
 }
 
 func (w *news) run(a shipment.AccountID, l job.Log) {
@@ -24,6 +30,13 @@ func (w *news) run(a shipment.AccountID, l job.Log) {
 	}
 }
 
+func (w *news) input(r door.Rejected, set settings.Set) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.in.add(r, set)
+	w.more = true
+}
+
 func (w *news) take() map[shipment.AccountID]job.Log {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -32,10 +45,20 @@ func (w *news) take() map[shipment.AccountID]job.Log {
 	return runs
 }
 
+// grown returns the input heard of in the last days, and whether there is more of it than the last time.
+func (w *news) grown(now time.Time) (inputs, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.in, func(_ string, m message.Message) bool { return now.Sub(m.At) > inputKept })
+	more := w.more
+	w.more = false
+	return maps.Clone(w.in), more
+}
+
 // watch begins with the last run of every account, so that nothing is missed that happened while nobody watched, and
 // then follows what is new.
 func (n *Notifier) watch(ctx context.Context) error {
-	w := &news{runs: map[shipment.AccountID]job.Log{}}
+	w := &news{runs: map[shipment.AccountID]job.Log{}, in: inputs{}, more: true}
 	logs, err := n.cfg.Board.Recent(ctx, "", 1<<30)
 	if err != nil {
 		return err
@@ -51,7 +74,7 @@ func (n *Notifier) watch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	go func() {
 		ended <- n.cfg.Board.FollowLogs(ctx, 0, func(_ uint64, l job.Log) error {
 			for _, a := range n.concerned(l) {
@@ -62,10 +85,13 @@ func (n *Notifier) watch(ctx context.Context) error {
 			return nil
 		})
 	}()
+	go func() {
+		ended <- n.cfg.Input.Follow(ctx, n.cfg.Now().Add(-inputKept), func(r door.Rejected) { w.input(r, n.cfg.Settings()) })
+	}()
 	go func() { ended <- n.look(ctx, w) }()
 	err = <-ended
 	cancel()
-	return errors.Join(err, <-ended)
+	return errors.Join(err, <-ended, <-ended)
 }
 
 // concerned lists the accounts a finished run was about.
@@ -112,6 +138,11 @@ func (n *Notifier) look(ctx context.Context, w *news) error {
 			}
 			done = seen
 			clear(waiting)
+		}
+		if in, more := w.grown(n.cfg.Now()); more {
+			if err := n.unusable(ctx, in); err != nil {
+				return quiet(ctx, err)
+			}
 		}
 		select {
 		case <-ctx.Done():
