@@ -1,0 +1,125 @@
+package ops
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/settings"
+	"github.com/fertig-project/fertig/shared/shipment"
+)
+
+func TestRolesInclude(t *testing.T) {
+	for i, a := range Roles {
+		for j, b := range Roles {
+			if a.Includes(b) != (i >= j) {
+				t.Errorf("%s includes %s: %v", a, b, a.Includes(b))
+			}
+		}
+		if Role("").Includes(a) || Role("boss").Includes(a) {
+			t.Errorf("an unknown role includes %s", a)
+		}
+	}
+}
+
+func TestComment(t *testing.T) {
+	for in, ok := range map[string]bool{"": false, " \n": false, " why ": true, strings.Repeat("ä", 500): true, strings.Repeat("ä", 501): false, "a\x00b": false, "two\nlines": true} {
+		got, err := reason(in)
+		if (err == nil) != ok || ok && got != strings.TrimSpace(in) {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+		if err != nil && (!fault.Is(err, fault.Invalid) || Remedy(err) == "") {
+			t.Errorf("%q: %v has no remedy", in, err)
+		}
+	}
+}
+
+func TestWithRule(t *testing.T) {
+	rule := func(carrier, service, code string) settings.MapRule {
+		return settings.MapRule{Carrier: carrier, Service: service, CarrierCode: code}
+	}
+	old := []settings.MapRule{rule("DHL", "", "DHL"), rule("DHL*", "", "DHL")}
+	for _, c := range []struct {
+		name string
+		new  settings.MapRule
+		want []string
+	}{
+		{"new ones go first", rule("UPS", "", "x"), []string{"UPS", "DHL", "DHL*"}},
+		{"patterns go last", rule("U*", "", "x"), []string{"DHL", "DHL*", "U*"}},
+		{"the same left side is replaced where it stands", rule("dhl*", "", "x"), []string{"DHL", "dhl*"}},
+		{"another service is another rule", rule("DHL", "Express", "x"), []string{"DHL", "DHL", "DHL*"}},
+	} {
+		var got []string
+		for _, r := range withRule(old, c.new) {
+			got = append(got, r.Carrier)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// What was mapped without patterns is what its sender gets, whatever came before.
+func TestWithRuleMakesTheRuleCount(t *testing.T) {
+	words := rapid.SampledFrom([]string{"DHL", "dhl", "UPS", "Post", "D*", "*"})
+	rapid.Check(t, func(t *rapid.T) {
+		var rules []settings.MapRule
+		for i := range rapid.IntRange(0, 8).Draw(t, "before") {
+			rules = withRule(rules, settings.MapRule{Carrier: words.Draw(t, "carrier"), Service: rapid.SampledFrom([]string{"", "Express"}).Draw(t, "service"), CarrierCode: fmt.Sprint("old", i)})
+		}
+		mine := settings.MapRule{Carrier: "GLS", Service: rapid.SampledFrom([]string{"", "Express"}).Draw(t, "mine"), CarrierCode: "new"}
+		got, ok := settings.Mapping{Rules: withRule(rules, mine)}.Map("gls", "Express", "DE")
+		if !ok || got.CarrierCode != "new" {
+			t.Fatalf("%+v maps GLS to %+v", withRule(rules, mine), got)
+		}
+	})
+}
+
+func TestTakes(t *testing.T) {
+	l := settings.Limits{ConfirmRate: 2, ConfirmBurst: 10}
+	for n, want := range map[int]time.Duration{1: time.Second, 9: time.Second, 10: 1500 * time.Millisecond, 1009: 501 * time.Second} {
+		if got := takes(n, l); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestPreviewText(t *testing.T) {
+	at := time.Date(2026, 11, 20, 13, 0, 0, 0, time.UTC)
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Preview{Count: 312, DoneBy: at.Add(153 * time.Second), LastRun: at.Add(-47 * time.Minute), At: at, Zone: berlin}
+	for lang, want := range map[string]string{
+		"de": "Dieser Lauf würde 312 Aufträge übermitteln, fertig etwa 14:02. Letzter Lauf vor 47 Minuten. Zu häufiges Ausführen kann zur Drosselung durch Amazon führen; die Übermittlung dauert dann insgesamt länger.",
+		"en": "This run would send 312 orders, done by about 14:02. Last run 47 minutes ago. Running it too often can make Amazon throttle you, and sending then takes longer overall.",
+	} {
+		if got := p.Text(lang); got != want {
+			t.Errorf("%s: %s", lang, got)
+		}
+	}
+	if got := (Preview{At: at, Zone: berlin}).Text("en"); strings.Contains(got, "Last run") || !strings.Contains(got, "done by about –") {
+		t.Errorf("without a run before and nothing to send: %s", got)
+	}
+}
+
+// Whatever the state table refuses becomes an error with a kind people can act on and a remedy.
+func TestRefusalsAreExplained(t *testing.T) {
+	k := shipment.Key{Connection: "EU", Order: "302-1234567-1234567", Package: "1"}
+	for _, s := range append([]shipment.State{""}, shipment.States[:]...) {
+		for _, typ := range shipment.Types {
+			for _, why := range []shipment.Why{shipment.NotFromHere, shipment.BeingSent, shipment.Unanswered, shipment.NothingNew} {
+				err := explain(&shipment.Refusal{Key: k, State: s, Type: typ, Why: why})
+				if kind := fault.KindOf(err); Remedy(err) == "" || kind != fault.Conflict && kind != fault.Invalid && kind != fault.NotFound {
+					t.Errorf("%s in %q (%s): %s, %v", typ, s, why, kind, err)
+				}
+			}
+		}
+	}
+}
