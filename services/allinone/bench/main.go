@@ -1,0 +1,101 @@
+// Command bench measures what the project promises and prints each figure with its target; the last line is all of them
+// as JSON. It starts the built binaries as processes of their own where a user would, sends traffic over loopback only,
+// and removes what it wrote. It guarantees nothing about other machines: docs/bench.md keeps figures with the machine
+// they come from.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// figure is one measured value with its target.
+type figure struct {
+	key    string
+	value  float64
+	unit   string
+	target string
+	met    bool
+	note   string
+}
+
+// part is a measurement that yields one or more figures.
+type part struct {
+	name    string
+	measure func(ctx context.Context, b bench) ([]figure, error)
+}
+
+// bench is what the parts share.
+type bench struct {
+	fertig string // path of the built binary
+	scale  float64
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	var b bench
+	only := flag.String("only", "", "parts to measure, separated by commas; default all")
+	flag.StringVar(&b.fertig, "fertig", "bin/fertig", "the built binary")
+	flag.Float64Var(&b.scale, "scale", 50, "how many times faster than Amazon's 2 per second the quota figures run")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of this process (dispatcher, NATS, Redis) to a file")
+	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
+	defer cancel()
+	all := map[string]float64{}
+	missed := 0
+	for _, p := range []part{{"start", start}, {"quota", quota}, {"slow", slow}} {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
+			continue
+		}
+		figures, err := p.measure(ctx, b)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		for _, f := range figures {
+			verdict := "met"
+			if !f.met {
+				verdict = "MISSED"
+				missed++
+			}
+			fmt.Printf("%-24s %12.4f %-4s target %-12s %s  %s\n", f.key, f.value, f.unit, f.target, verdict, f.note)
+			all[f.key] = f.value
+		}
+	}
+	line, err := json.Marshal(all)
+	if err != nil {
+		return fmt.Errorf("encode figures: %w", err)
+	}
+	if missed > 0 {
+		fmt.Printf("%d targets missed\n", missed)
+	}
+	fmt.Println(string(line))
+	return nil
+}
