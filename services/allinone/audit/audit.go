@@ -2,7 +2,7 @@
 // ledger, with what was rejected, and with what Amazon's side recorded. It guarantees that a shipment a sender was told
 // was accepted is counted as lost unless the ledger gives it a state and, when confirmed, Amazon has its package; and
 // that two effective confirmations of one shipment are found unless something between them asked for the second. It
-// reads nothing itself and trusts no counter: every figure is derived from records. Used by the demo and by tests.
+// trusts no counter and no view: every figure is derived from records. It changes nothing. Used by the demo and by tests.
 package audit
 
 import (
@@ -23,6 +23,7 @@ type Line struct {
 	Key     shipment.Key
 	EventID string      // of the ledger event it would lead to, see door.EventID; empty for a row of a file
 	Told    door.Result // Stored, or the verdict
+	Place   string      // of a Stored event: stream and sequence, as rejected input refers to it
 }
 
 // Books is everything the audit looks at.
@@ -90,7 +91,7 @@ type settling struct {
 	history  map[shipment.Key][]shipment.Entry
 	events   map[string]bool
 	differed map[string]int  // key -> records of differing reports
-	refused  map[string]bool // key -> a report was refused
+	refused  map[string]bool // key or place -> a report was refused
 	out      Accounts
 	findings []Finding
 }
@@ -131,7 +132,7 @@ func (s *settling) rejected(records []door.Rejected) {
 			s.differed[r.Key]++
 		default:
 			s.out.Invalid++
-			s.refused[r.Key] = true
+			s.refused[r.Key], s.refused[r.Original] = true, true
 		}
 	}
 }
@@ -148,7 +149,7 @@ func (s *settling) journal(lines []Line) {
 		switch {
 		case l.Told == door.AlreadyKnown:
 			s.out.AlreadyKnown++
-		case l.Told == Stored && !known && s.refused[l.Key.String()]:
+		case l.Told == Stored && !known && (s.refused[l.Key.String()] || l.Place != "" && s.refused[l.Place]):
 		case l.Told == Stored && known && l.EventID != "" && !s.events[l.EventID]:
 			s.repeated(l)
 		case l.Told == Stored || l.Told.Taken():

@@ -79,6 +79,11 @@ func TestSettle(t *testing.T) {
 				*b = audit.Books{Journal: []audit.Line{{Key: key, EventID: "a", Told: audit.Stored}}, Rejected: []door.Rejected{{Key: key.String(), Reason: door.Refused}}}
 			},
 			func(a *audit.Accounts) { a.Accepted, a.Confirmed, a.Invalid = 0, 0, 1 }, true, ""},
+		"stored on the stream and refused by its place": {
+			func(b *audit.Books) {
+				*b = audit.Books{Journal: []audit.Line{{Key: key, EventID: "a", Told: audit.Stored, Place: "FERTIG_SHIPPED/7"}}, Rejected: []door.Rejected{{Original: "FERTIG_SHIPPED/7", Reason: door.Refused}}}
+			},
+			func(a *audit.Accounts) { a.Accepted, a.Confirmed, a.Invalid = 0, 0, 1 }, true, ""},
 		"known to the ledger, reported by nobody": {
 			func(b *audit.Books) { b.Journal = nil }, func(a *audit.Accounts) { a.Accepted = 0 }, false, ""},
 		"confirmed, and Amazon lacks the package": {

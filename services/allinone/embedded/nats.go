@@ -185,3 +185,15 @@ func (l *natsLog) Fatalf(f string, v ...any) {
 	default:
 	}
 }
+
+// Free fails with a fault.Conflict when another process uses the data directory.
+func Free(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	lock, err := take(dir)
+	if err != nil {
+		return err
+	}
+	return lock.Close()
+}

@@ -77,7 +77,7 @@ func command(p process) *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run an installation:"})
-	for _, c := range []*cobra.Command{up(p), simulator(p)} {
+	for _, c := range []*cobra.Command{up(p), demonstration(p), simulator(p)} {
 		c.GroupID = "run"
 		root.AddCommand(c)
 	}
