@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,7 +63,7 @@ type bed struct {
 	redis redis.UniversalClient
 	svc   *console.Service
 	spec  *contract
-	seq   atomic.Uint64 // last appended
+	stop  func() // ends the console started last
 }
 
 // start is the first thing a test does; tests wait for disks and clocks, so they run side by side.
@@ -100,13 +100,14 @@ func (b *bed) console(name string) *console.Service {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- svc.Run(ctx) }()
-	b.t.Cleanup(func() {
+	b.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			b.t.Errorf("console %s did not stop cleanly: %v", name, err)
 		}
 		http.DefaultClient.CloseIdleConnections()
 	})
+	b.t.Cleanup(b.stop)
 	return svc
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -160,8 +161,21 @@ func (s *Service) Run(ctx context.Context) error {
 	g := lifecycle.New(ctx, stopWithin)
 	g.Go("settings", s.settings.Run)
 	g.Go("maintenance messages", s.notifier.Run)
-	g.Go("http", lifecycle.Serve(s.listener, s.handler, drain))
+	g.Go("http", lifecycle.Serve(s.listener, endless(g.Context(), s.handler), drain))
 	return g.Wait()
+}
+
+// endless ends the streams, which never end by themselves, as soon as ctx does; other requests may finish.
+func endless(ctx context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/live" || strings.HasSuffix(r.URL.Path, "/progress") {
+			stream, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(ctx, cancel)()
+			r = r.WithContext(stream)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Close gives the address back of a console that was made but will not run.

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/redistest"
 	"github.com/fertig-project/fertig/shared/shipment"
+	"github.com/fertig-project/fertig/shared/stream"
 	"github.com/fertig-project/fertig/shared/view"
 )
 
@@ -215,6 +217,39 @@ func TestRunsStartPreviewAndProgress(t *testing.T) {
 			t.Errorf("a run of everything: %s", all.Body)
 		}
 	})
+}
+
+// A reader who never leaves does not hold a console up, and the lease is free at once.
+func TestStopWithAnOpenStream(t *testing.T) {
+	b := start(t, redistest.Mini(t))
+	c := b.api(operator)
+	r, err := c.StartRunWithResponse(b.ctx, client.StartRunRequest{})
+	b.must(err)
+	resp, err := c.ClientInterface.WatchRun(b.ctx, r.JSON202.Runs[0].Id)
+	b.must(err)
+	defer resp.Body.Close()
+	first := make([]byte, 1)
+	_, err = io.ReadFull(resp.Body, first)
+	b.must(err)
+	leases, err := stream.NewLeases(b.ctx, b.js, "test", time.Minute)
+	b.must(err)
+	holder := func() string {
+		h, err := leases.Holder(b.ctx, "messages")
+		b.must(err)
+		return h
+	}
+	b.until("the console to hold the lease", func() bool { return holder() == "console-1" })
+	began := time.Now()
+	b.stop()
+	if took := time.Since(began); took > 2500*time.Millisecond { // it drains for three seconds at most
+		t.Errorf("stopping took %s", took)
+	}
+	if h := holder(); h != "" {
+		t.Errorf("the lease is still held by %q", h)
+	}
+	if _, err := io.ReadAll(resp.Body); err != nil {
+		t.Errorf("the stream was cut, not ended: %v", err)
+	}
 }
 
 // watch follows a run while the test plays the dispatcher.

@@ -15,7 +15,6 @@ import (
 
 	"github.com/fertig-project/fertig/services/console/client"
 	"github.com/fertig-project/fertig/shared/job"
-	"github.com/fertig-project/fertig/shared/ledger"
 	"github.com/fertig-project/fertig/shared/redistest"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
@@ -173,37 +172,6 @@ func TestReplayWaivesTheAgeAndAsksOnce(t *testing.T) {
 	b.must(err)
 	if asked.Kind != job.Replay || asked.Scope != job.Named || len(asked.Keys) != 1 || asked.Keys[0] != k || asked.Actor != "otto" || asked.Reason != "please" {
 		t.Errorf("trigger %+v", asked)
-	}
-}
-
-func TestReplaySplitsOver5000(t *testing.T) {
-	b := start(t, redistest.Mini(t))
-	const n = job.MaxKeys + 1
-	drafts := make([]ledger.Draft, n)
-	all := make([]shipment.Key, n)
-	for i := range drafts {
-		all[i] = keyOf("EU", i)
-		e, err := shipment.Record(shipment.Shipment{}, shipment.Event{ID: fmt.Sprint("e", i), Type: shipment.Accepted, At: time.Now().UTC(), Key: all[i], Account: "DE",
-			Data: &shipment.Data{ShippedAt: time.Now().UTC(), Source: "api"}})
-		b.must(err)
-		drafts[i] = ledger.Draft{Entry: e}
-	}
-	for _, r := range b.led.AppendAll(b.ctx, drafts) {
-		b.must(r.Err)
-	}
-	r, err := b.api(operator).ReplayShipmentsWithResponse(b.ctx, client.BulkRequest{Comment: "all of them", Keys: keys(all...)})
-	b.must(err)
-	if r.JSON200 == nil || r.JSON200.Done != n || len(r.JSON200.Runs) != 2 {
-		t.Fatalf("%d, %.300s", r.StatusCode(), r.Body)
-	}
-	sum := 0
-	for _, id := range r.JSON200.Runs {
-		asked, err := b.board.Asked(b.ctx, "EU", id)
-		b.must(err)
-		sum += len(asked.Keys)
-	}
-	if sum != n {
-		t.Errorf("%d shipments in both runs, want %d", sum, n)
 	}
 }
 

@@ -4,4 +4,4 @@
 // repeated.
 package client
 
-//go:generate go tool -modfile=../tools/oapi-codegen/go.mod oapi-codegen -config config.yaml ../../../docs/api/openapi.yaml
+//go:generate env GOWORK=off go tool -modfile=../tools/oapi-codegen/go.mod oapi-codegen -config config.yaml ../../../docs/api/openapi.yaml

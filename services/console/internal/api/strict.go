@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/fertig-project/fertig/services/console/internal/api/gen"
 	"github.com/fertig-project/fertig/services/console/internal/ops"
@@ -19,6 +20,9 @@ const (
 	maxBody   = 1 << 20
 	maxReport = 4 << 20
 )
+
+// bodyTimeout is how long a body may take to arrive.
+const bodyTimeout = 30 * time.Second
 
 // bodies says which body each operation takes, so that it can be read strictly before the generated code reads it.
 var bodies = map[string]struct {
@@ -52,7 +56,10 @@ func (s *server) strictBody(next http.Handler) http.Handler {
 		if ok {
 			limit = want.max
 		}
+		// A body that trickles in would hold its connection for ever. Not every writer knows deadlines; then there is none.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		if err != nil {
 			s.refuse(w, r, unread(err, limit))
 			return

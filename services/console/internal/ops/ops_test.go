@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
@@ -120,6 +122,53 @@ func TestRefusalsAreExplained(t *testing.T) {
 					t.Errorf("%s in %q (%s): %s, %v", typ, s, why, kind, err)
 				}
 			}
+		}
+	}
+}
+
+// asked is a board that notes what it is asked for.
+type asked struct {
+	Board
+	triggers []job.Trigger
+}
+
+func (b *asked) Ask(_ context.Context, t job.Trigger) (bool, error) {
+	b.triggers = append(b.triggers, t)
+	return true, nil
+}
+
+func TestReplaySplitsOver5000(t *testing.T) {
+	var keys []shipment.Key
+	for i := range 2*job.MaxKeys + 1 {
+		keys = append(keys, shipment.Key{Connection: "EU", Order: fmt.Sprintf("302-0000000-%07d", i), Package: "1"})
+	}
+	keys = append(keys, shipment.Key{Connection: "UK", Order: "302-0000000-0000000", Package: "1"})
+	board := &asked{}
+	o := New(Config{Board: board})
+	for _, op := range []string{"op", "op", "other"} {
+		if _, err := o.send(t.Context(), Actor{Name: "anna", Role: Operator}, keys, "why", op); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var sizes []int
+	seen := map[shipment.Key]bool{}
+	ids := map[string]bool{}
+	for _, tr := range board.triggers[:4] {
+		sizes = append(sizes, len(tr.Keys))
+		ids[tr.RunID] = true
+		for _, k := range tr.Keys {
+			if seen[k] || k.Connection != tr.Connection {
+				t.Fatalf("%s is twice in the runs or in one of %s", k, tr.Connection)
+			}
+			seen[k] = true
+		}
+	}
+	if !slices.Equal(sizes, []int{job.MaxKeys, job.MaxKeys, 1, 1}) || len(seen) != len(keys) || len(ids) != 4 {
+		t.Errorf("runs of %v shipments, %d ids", sizes, len(ids))
+	}
+	for i, tr := range board.triggers[4:] {
+		if same := ids[tr.RunID]; same != (i < 4) {
+			t.Errorf("trigger %d: the same run %v", i+4, same)
 		}
 	}
 }

@@ -3,4 +3,4 @@
 // edited by hand; change the specification and run `go generate ./...` in services/console.
 package gen
 
-//go:generate go tool -modfile=../../../tools/oapi-codegen/go.mod oapi-codegen -config config.yaml ../../../../../docs/api/openapi.yaml
+//go:generate env GOWORK=off go tool -modfile=../../../tools/oapi-codegen/go.mod oapi-codegen -config config.yaml ../../../../../docs/api/openapi.yaml
