@@ -240,7 +240,7 @@ func (b *bed) until(what string, ok func() bool) {
 	b.t.Helper()
 	deadline := time.NewTimer(15 * time.Second)
 	defer deadline.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
@@ -265,18 +265,24 @@ type contract struct {
 	router routers.Router
 }
 
-func loadSpec(t testing.TB) *contract {
-	t.Helper()
+// published is read once for all tests, which only look at it.
+var published = sync.OnceValues(func() (*contract, error) {
 	doc, err := openapi3.NewLoader().LoadFromFile("../../docs/api/openapi.yaml")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	doc.Servers = nil
 	r, err := gorillamux.NewRouter(doc)
+	return &contract{doc: doc, router: r}, err
+})
+
+func loadSpec(t testing.TB) *contract {
+	t.Helper()
+	c, err := published()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &contract{doc: doc, router: r}
+	return c
 }
 
 type roundTrip func(*http.Request) (*http.Response, error)
