@@ -21,9 +21,15 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-// margin is what an answer may take beyond the request's deadline before nobody waits for it any more, and what a lease
+// Margin is what an answer may take beyond the request's deadline before nobody waits for it any more, and what a lease
 // must last beyond it.
-const margin = 2 * time.Second
+const Margin = 2 * time.Second
+
+// Pauses between tries to record an outcome.
+const (
+	firstPause = 20 * time.Millisecond
+	lastPause  = time.Second
+)
 
 // Ledger is what an attempt needs of the ledger.
 type Ledger interface {
@@ -107,7 +113,7 @@ func (a *Attempter) Try(ctx context.Context, p Permit, j Job) (Result, error) {
 	if a.stop(AfterReady, j) {
 		return Result{}, errStopped
 	}
-	if a.Lease.Remaining() < a.Timeout+margin {
+	if a.Lease.Remaining() < a.Timeout+Margin {
 		return Result{}, ErrLeaseEnding
 	}
 	recorded, err := a.record(ctx, j)
@@ -144,7 +150,7 @@ func (a *Attempter) record(ctx context.Context, j Job) (shipment.Entry, error) {
 		ID: newID(), Type: shipment.Attempted, At: now, Actor: a.Actor, Run: j.Run,
 		Attempt: &shipment.Attempt{
 			ID: newID(), Run: j.Run, Lease: a.Lease.Token(), Transport: shipment.Confirm, At: now,
-			AnswerBy: now.Add(a.Timeout + margin), Body: string(j.Body), Hash: hex.EncodeToString(sum[:]), Items: j.Items,
+			AnswerBy: now.Add(a.Timeout + Margin), Body: string(j.Body), Hash: hex.EncodeToString(sum[:]), Items: j.Items,
 			Resend: j.Shipment.State == shipment.Doubt,
 		},
 	})
@@ -162,12 +168,11 @@ func (a *Attempter) send(ctx context.Context, p Permit, e shipment.Entry, j Job)
 }
 
 // conclude appends the outcome and does not give up before the lease's own end: an outcome that only we know must not be
-// lost to a hiccup of the store.
+// lost to a hiccup of the store. After a lost race the outcome is fitted to what stands there now.
 func (a *Attempter) conclude(ctx context.Context, recorded shipment.Entry, answer Answer, v plan.Verdict, run string) (shipment.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*a.Timeout)
-	defer cancel()
-	ev := a.outcome(recorded, answer, v, run)
-	last, pause := recorded, 20*time.Millisecond
+	began := time.Now()
+	original := a.outcome(recorded, answer, v, run)
+	last, ev, pause := recorded, original, firstPause
 	for {
 		entry, err := a.Ledger.Step(ctx, last, ev)
 		var lost *ledger.LostRace
@@ -177,18 +182,17 @@ func (a *Attempter) conclude(ctx context.Context, recorded shipment.Entry, answe
 			return entry, nil
 		case errors.As(err, &lost):
 			last = lost.Current
-			ev = a.late(last, ev)
+			ev = late(last, original)
 			continue
-		case errors.As(err, &refused):
-			ev = a.note(last, ev)
+		case errors.As(err, &refused) && ev.Type != shipment.Noted:
+			ev = note(original)
 			continue
 		}
-		select {
-		case <-ctx.Done():
+		if time.Since(began) > 2*a.Timeout && a.Lease.Remaining() <= 0 {
 			return shipment.Entry{}, err
-		case <-time.After(pause):
-			pause = min(2*pause, time.Second)
 		}
+		time.Sleep(pause)
+		pause = min(2*pause, lastPause)
 	}
 }
 
@@ -206,21 +210,30 @@ func (a *Attempter) outcome(recorded shipment.Entry, answer Answer, v plan.Verdi
 	return ev
 }
 
-// late adapts an outcome to a shipment that was moved while the answer was awaited. If the attempt is in doubt now, the
-// answer settles it; an answer that proves nothing leaves the doubt as it is.
-func (a *Attempter) late(now shipment.Entry, ev shipment.Event) shipment.Event {
+// late fits an outcome to a shipment that was touched while the answer was awaited. If the attempt is still open the
+// answer holds, whether somebody merely wrote a note or the attempt has become a doubt, which the answer then settles;
+// an answer that proves nothing leaves the doubt as it is. Anything else is for the record only.
+func late(now shipment.Entry, ev shipment.Event) shipment.Event {
 	open := now.After.Attempt
-	if now.After.State != shipment.Doubt || open == nil || ev.Attempt == nil || open.ID != ev.Attempt.ID || ev.To == shipment.Doubt {
-		return a.note(now, ev)
+	if open == nil || ev.Attempt == nil || open.ID != ev.Attempt.ID {
+		return note(ev)
 	}
-	if ev.Type == shipment.Released {
-		ev.Type, ev.To, ev.Kind = shipment.Outcome, shipment.Deferred, shipment.Transient
+	switch {
+	case now.After.State == shipment.Transmitting:
+		return ev
+	case now.After.State != shipment.Doubt, ev.To == shipment.Doubt:
+		return note(ev)
+	case ev.Type != shipment.Released:
+		return ev
+	case open.From != shipment.Pending && open.From != shipment.Deferred:
+		return note(ev) // a body recorded earlier still waits for its proof
 	}
+	ev.Type, ev.To, ev.Kind = shipment.Outcome, shipment.Deferred, shipment.Transient
 	return ev
 }
 
-// note keeps for the record an answer that no longer fits.
-func (a *Attempter) note(_ shipment.Entry, ev shipment.Event) shipment.Event {
+// note keeps for the record an answer that does not fit any more.
+func note(ev shipment.Event) shipment.Event {
 	return shipment.Event{ID: ev.ID, Type: shipment.Noted, At: ev.At, Actor: ev.Actor, Run: ev.Run, Answer: ev.Answer,
 		Comment: "late answer: " + ev.Comment}
 }
