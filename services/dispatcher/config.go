@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -32,6 +33,9 @@ type Config struct {
 	stopAt func(attempt.Step, shipment.Key) bool
 }
 
+// minLeaseTTL leaves a request half a second.
+const minLeaseTTL = (attempt.Margin + time.Second/2) * 5 / 3
+
 func (c Config) withDefaults() (Config, error) {
 	if c.NATS == nil || c.Redis == nil || c.Secrets == nil {
 		return c, errors.New("dispatcher needs NATS, Redis and a source of secrets")
@@ -47,6 +51,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = 30 * time.Second
+	}
+	if c.LeaseTTL < minLeaseTTL {
+		return c, fmt.Errorf("LeaseTTL is %s: it must be at least %s, so that a lease outlasts a request", c.LeaseTTL, minLeaseTTL)
 	}
 	return c, nil
 }

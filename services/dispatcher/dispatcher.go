@@ -112,6 +112,11 @@ func (s *Service) persist(ctx context.Context, part string, run func(context.Con
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errChanged) {
+			s.cfg.Logger.Info("part is begun anew", "part", part, "why", err)
+			pause = firstPause
+			continue
+		}
 		if err == nil {
 			err = errors.New("ended unexpectedly")
 		}

@@ -2,7 +2,9 @@ package dispatcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"time"
 
@@ -24,11 +26,13 @@ type station struct {
 // work is a connection's work under its lease. When the connection's access or limits change it ends, so that it is begun
 // anew with the new ones; mappings, schedules and pauses are followed without that.
 func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *stream.Lease) error {
-	conn, ok := s.settings.Current().Connection(id)
+	began, ok := s.settings.Current().Connection(id)
 	if !ok {
 		return fmt.Errorf("connection %s is not configured any more", id)
 	}
+	conn := began
 	log := s.cfg.Logger.With("connection", id)
+	conn.Limits.RequestTimeout = settings.Duration(s.timeout(conn, log))
 	client, err := spapi.New(s.clientConfig(conn))
 	if err != nil {
 		return err
@@ -37,7 +41,7 @@ func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *str
 	current := func() settings.Connection {
 		c, ok := s.settings.Current().Connection(id)
 		if !ok {
-			return conn
+			return began
 		}
 		return c
 	}
@@ -49,17 +53,35 @@ func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *str
 	}
 	s.post(id, &station{client, w})
 	defer s.post(id, nil)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		s.watchAccess(ctx, conn, current, cancel)
+		s.watchAccess(ctx, began, current, func() { cancel(errChanged) })
 	}()
 	err = w.Run(ctx)
-	cancel()
+	changed := errors.Is(context.Cause(ctx), errChanged)
+	cancel(nil)
 	<-watched
+	if err == nil && changed {
+		return errChanged
+	}
 	return err
+}
+
+// errChanged ends a station that is to be begun anew with other settings.
+var errChanged = errors.New("its settings have changed")
+
+// timeout is how long a request may take: what is configured, but never so long that a lease which is renewed every third
+// of its life could end before an answer.
+func (s *Service) timeout(c settings.Connection, log *slog.Logger) time.Duration {
+	wish, most := time.Duration(c.Limits.RequestTimeout), s.cfg.LeaseTTL*3/5-attempt.Margin
+	if wish > most {
+		log.Warn("requests may not take as long as configured, because the lease would end before", "requestTimeout", wish, "instead", most)
+		return most
+	}
+	return wish
 }
 
 // watchAccess ends a station whose access or limits have changed.

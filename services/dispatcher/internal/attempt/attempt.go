@@ -93,7 +93,7 @@ type Job struct {
 // Result says what became of a job.
 type Result struct {
 	Verdict plan.Verdict // Type "" when no request was made
-	Skipped bool         // somebody else had changed the shipment
+	Skipped bool         // somebody else had changed the shipment: Entry is what stands there now, if it is known
 	Entry   shipment.Entry
 	Answer  Answer
 }
@@ -120,7 +120,9 @@ func (a *Attempter) Try(ctx context.Context, p Permit, j Job) (Result, error) {
 	var lost *ledger.LostRace
 	var refused *shipment.Refusal
 	switch {
-	case errors.As(err, &lost), errors.As(err, &refused):
+	case errors.As(err, &lost):
+		return Result{Skipped: true, Entry: lost.Current}, nil
+	case errors.As(err, &refused):
 		return Result{Skipped: true}, nil
 	case err != nil:
 		return Result{}, fmt.Errorf("record attempt on %s: %w", j.Shipment.Key, err)

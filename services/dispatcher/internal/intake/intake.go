@@ -87,7 +87,7 @@ func (i *Intake) take(ctx context.Context, msgs []Message) error {
 	var drafts []ledger.Draft
 	var events []event.Event
 	var rest []Message
-	seen := map[shipment.Key]bool{}
+	seen := map[shipment.Key]bool{} // what is about a shipment of which something was seen keeps its place behind that
 	for _, m := range msgs {
 		e, err := event.Decode(m.Data())
 		if err != nil {
@@ -96,8 +96,9 @@ func (i *Intake) take(ctx context.Context, msgs []Message) error {
 			}
 			continue
 		}
-		_, ev := door.Judge(i.Settings(), i.Now(), e, shipment.Entry{})
-		if ev.Type != shipment.Accepted || seen[ev.Key] {
+		v, ev := door.Judge(i.Settings(), i.Now(), e, shipment.Entry{})
+		if ev.Type != shipment.Accepted || seen[v.Key] {
+			seen[v.Key] = true
 			rest = append(rest, m)
 			continue
 		}
@@ -105,7 +106,7 @@ func (i *Intake) take(ctx context.Context, msgs []Message) error {
 		if err != nil {
 			return fmt.Errorf("record report %s: %w", e.ID, err)
 		}
-		seen[ev.Key] = true
+		seen[v.Key] = true
 		first, events, drafts = append(first, m), append(events, e), append(drafts, ledger.Draft{Entry: entry})
 	}
 	for n, r := range i.Ledger.AppendAll(ctx, drafts) {

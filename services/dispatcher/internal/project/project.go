@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/fertig-project/fertig/shared/shipment"
@@ -18,6 +19,7 @@ import (
 // Ledger is what the projector reads.
 type Ledger interface {
 	Epoch() string
+	LastSeq(ctx context.Context) (uint64, error)
 	Heads(ctx context.Context, c shipment.ConnectionID, visit func(shipment.Entry) error) (uint64, error)
 	Follow(ctx context.Context, after uint64, limit int, visit func([]shipment.Entry) error) error
 }
@@ -35,6 +37,7 @@ type Projector struct {
 
 const (
 	batch      = 500
+	lookEvery  = 500 * time.Millisecond
 	sweepEvery = time.Hour
 )
 
@@ -79,7 +82,13 @@ func (p *Projector) position(ctx context.Context) (view.Cursor, error) {
 func (p *Projector) rebuild(ctx context.Context) error {
 	began, n := p.Now(), 0
 	_, err := p.View.Rebuild(ctx, p.Ledger.Epoch(), began, func(visit func(shipment.Entry) error) (uint64, error) {
-		return p.Ledger.Heads(ctx, "", func(e shipment.Entry) error { n++; return visit(e) })
+		// The newest entry of all may have been purged; the view is complete up to it all the same, and runs wait for that.
+		reached, err := p.Ledger.LastSeq(ctx)
+		if err != nil {
+			return 0, err
+		}
+		last, err := p.Ledger.Heads(ctx, "", func(e shipment.Entry) error { n++; return visit(e) })
+		return max(reached, last), err
 	})
 	if err != nil {
 		return fmt.Errorf("rebuild the view: %w", err)
@@ -93,11 +102,13 @@ var errAgain = errors.New("rebuild was asked for")
 func (p *Projector) follow(ctx context.Context, at view.Cursor) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var reached atomic.Uint64
+	reached.Store(at.Seq)
 	stopped := make(chan struct{})
 	defer func() { cancel(nil); <-stopped }()
 	go func() {
 		defer close(stopped)
-		p.attend(ctx, cancel)
+		p.attend(ctx, at.Prefix, &reached, cancel)
 	}()
 	err := p.Ledger.Follow(ctx, at.Seq, batch, func(entries []shipment.Entry) error {
 		next, err := p.View.Apply(ctx, at, entries)
@@ -105,6 +116,7 @@ func (p *Projector) follow(ctx context.Context, at view.Cursor) error {
 			return fmt.Errorf("apply %d entries after %d: %w", len(entries), at.Seq, err)
 		}
 		at = next
+		reached.Store(at.Seq)
 		return nil
 	})
 	if errors.Is(context.Cause(ctx), errAgain) {
@@ -116,12 +128,12 @@ func (p *Projector) follow(ctx context.Context, at view.Cursor) error {
 	return err
 }
 
-// attend watches beside the projection: for the wish to rebuild, for a view that was wiped while nothing is written to
-// the ledger, and for what may be swept out.
-func (p *Projector) attend(ctx context.Context, cancel context.CancelCauseFunc) {
+// attend watches beside the projection: for the wish to rebuild, for a view that was wiped, rolled back or replaced while
+// nothing is written to the ledger (a run would wait for it in vain), and for what may be swept out.
+func (p *Projector) attend(ctx context.Context, prefix string, reached *atomic.Uint64, cancel context.CancelCauseFunc) {
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	look := time.NewTicker(time.Second)
+	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	for {
 		select {
@@ -130,7 +142,8 @@ func (p *Projector) attend(ctx context.Context, cancel context.CancelCauseFunc) 
 		case <-p.Again:
 			cancel(errAgain)
 		case <-look.C:
-			if at, err := p.View.Position(ctx); err == nil && at.Epoch != p.Ledger.Epoch() {
+			known := reached.Load() // read first: the view is never behind it
+			if at, err := p.View.Position(ctx); err == nil && (at.Epoch != p.Ledger.Epoch() || at.Prefix != prefix || at.Seq < known) {
 				cancel(view.ErrMoved)
 			}
 		case <-sweep.C:

@@ -1,59 +1,70 @@
 package run
 
 import (
+	"context"
 	"time"
 
+	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
 // settle takes a finished attempt into account.
-func (x *execution) settle(r outcomeOf) {
-	s := r.c.Shipment
+func (x *execution) settle(ctx context.Context, r outcomeOf) error {
 	switch {
 	case r.err != nil:
-		x.interrupt(r.err)
-		return
+		return r.err
 	case r.res.Skipped:
-		x.log.Counts.Skipped++
-		x.done++
-		return
+		return x.overtaken(ctx, r.c, r.res.Entry)
 	}
 	x.logAttempt(r)
-	field := ""
-	if r.res.Verdict.To == shipment.Deferred {
-		field = r.res.Answer.Rule.Field
-	}
-	v := r.res.Verdict
-	print := ""
-	if v.To == shipment.Deferred && v.Kind == shipment.Rejected {
-		print = r.res.Answer.Fingerprint
-	}
-	if v.Type == shipment.Outcome && x.holds.Answer(s, print, field) {
-		x.w.Logger.Warn("a group of failures is held for the rest of the run", "fingerprint", print)
-	}
-	x.count(s.Account, func(n *job.Counts) {
-		n.Attempts++
-		if r.res.Answer.Said.Status == 429 {
-			n.Throttled++
-		}
-		if v.Type == shipment.Released {
-			n.Released++
-			return
-		}
-		tally(n, v.To)
-	})
+	s, v := r.c.Shipment, r.res.Verdict
+	x.weigh(r.c, r.res)
+	x.count(s.Account, func(n *job.Counts) { tallyAttempt(n, r.res) })
+	x.past.seen[s.Key] = struct{}{}
+	again := v.Again && r.res.Entry.Type == shipment.Released
 	switch {
 	case v.Halt:
+		x.w.Logger.Error("connection is halted", "rule", r.res.Answer.Rule.ID, "answer", r.res.Answer.Said.Message)
 		x.stop("halted")
-	case v.Again && x.noMore == "":
+		fallthrough
+	case again && x.noMore != "":
+		x.unsent = append(x.unsent, s.Key)
+	case again:
 		c := r.c
 		c.Seq, c.Shipment = r.res.Entry.Seq, r.res.Entry.After
 		c.refusals++
 		x.ready = append([]candidate{c}, x.ready...)
-	case v.Again:
 	default:
 		x.done++
+	}
+	return nil
+}
+
+// weigh looks whether an answer shows that a whole group would only be refused.
+func (x *execution) weigh(c candidate, r attempt.Result) {
+	print, field := "", ""
+	if v := r.Verdict; v.To == shipment.Deferred && v.Kind == shipment.Rejected {
+		print, field = r.Answer.Fingerprint, r.Answer.Rule.Field
+	}
+	if r.Verdict.Type == shipment.Outcome && c.holds.Answer(c.Shipment, print, field) {
+		x.w.Logger.Warn("a group of failures is held for the rest of the run", "fingerprint", print, "carrier", c.Shipment.Data.Carrier)
+	}
+}
+
+// tallyAttempt counts an attempt by what the ledger says of it.
+func tallyAttempt(n *job.Counts, r attempt.Result) {
+	n.Attempts++
+	if r.Answer.Said.Status == 429 {
+		n.Throttled++
+	}
+	switch r.Entry.Type {
+	case shipment.Released:
+		n.Released++
+	case shipment.Outcome:
+		tally(n, r.Entry.After.State)
+	default:
+		n.Skipped++ // the answer came too late and is only on record
 	}
 }
 

@@ -2,7 +2,7 @@ package run
 
 import (
 	"context"
-	"errors"
+	"math"
 	"time"
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
@@ -16,9 +16,13 @@ import (
 type candidate struct {
 	Item
 	run      string // of the trigger it came by
+	urgent   bool   // asked for by name
+	holds    *plan.Holds
 	body     []byte
 	items    []shipment.Item // read from Amazon
-	refusals int
+	refusals int             // how often it was released in this run
+	reads    int             // how often its order could not be read
+	changes  int             // how often somebody changed it meanwhile
 }
 
 // outcomeOf is what an attempt's goroutine hands back.
@@ -41,25 +45,40 @@ type execution struct {
 
 	urgent []*source // lists and messages, inserted at once
 	all    []*source
+	past   *past
 	ready  []candidate // prepared, waiting for a permit
-	holds  plan.Holds
+	parked []candidate // wait for their items to be read
+	unsent []shipment.Key
+	holds  plan.Holds // of what was not asked for by name
 	left   map[string]int
 
 	total, done int
 	inflight    int
 	resolving   int
-	parked      []candidate // wait for their items to be read
 	asking      bool
 	noMore      string // why nothing is started any more
 	broken      error  // the store or the lease failed: the run is interrupted, not finished
 	waitUntil   time.Time
 	waitReason  string
+	retry       *time.Timer // when to ask for a permit again
 	told        time.Time
 
 	permits  chan permitOr
 	results  chan outcomeOf
 	resolved chan resolution
-	retry    chan struct{} // the time to ask for a permit again has come
+}
+
+// past knows what a run has dealt with, so that it deals with each shipment once.
+type past struct {
+	runs map[string]bool           // the run and those joined to it
+	seen map[shipment.Key]struct{} // bounded by what a run can send
+}
+
+// has reports whether the run has dealt with the shipment, now or before a takeover. A shipment that is pending again was
+// released: the run owes it another try.
+func (p *past) has(s shipment.Shipment) bool {
+	_, seen := p.seen[s.Key]
+	return seen || p.runs[s.LastRun] && s.State != shipment.Pending
 }
 
 // Looking ahead this far keeps the permits busy without holding much that may change meanwhile.
@@ -90,9 +109,12 @@ func (w *Worker) execute(ctx context.Context, t job.Trigger) error {
 		return err
 	}
 	x := &execution{w: w, conn: conn, log: log, left: map[string]int{},
+		past:    &past{runs: map[string]bool{}, seen: map[shipment.Key]struct{}{}},
 		permits: make(chan permitOr, 1), results: make(chan outcomeOf, conn.Limits.InFlight),
-		resolved: make(chan resolution, maxResolving), retry: make(chan struct{}, 1)}
-	x.log.ByAccount = map[shipment.AccountID]job.Counts{}
+		resolved: make(chan resolution, maxResolving)}
+	if x.log.ByAccount == nil {
+		x.log.ByAccount = map[shipment.AccountID]job.Counts{}
+	}
 	if err := x.resume(ctx, t); err != nil {
 		return err
 	}
@@ -123,7 +145,7 @@ func (x *execution) resume(ctx context.Context, t job.Trigger) error {
 	if err := x.add(ctx, t, x.log.StartedAt); err != nil {
 		return err
 	}
-	logs, err := x.w.Board.Recent(ctx, x.w.Connection, 200)
+	logs, err := x.w.Board.Recent(ctx, x.w.Connection, math.MaxInt)
 	if err != nil {
 		return err
 	}
@@ -138,13 +160,15 @@ func (x *execution) resume(ctx context.Context, t job.Trigger) error {
 }
 
 func (x *execution) add(ctx context.Context, t job.Trigger, from time.Time) error {
-	s := newSource(t, x.conn, from)
+	s := newSource(t, x.conn, from, x.past)
+	x.past.runs[t.RunID] = true
 	n, err := s.size(ctx, x.w.Queues)
 	if err != nil {
 		return err
 	}
 	x.total += n
 	if t.Scope == job.All {
+		s.holds = &x.holds
 		x.all = append(x.all, s)
 	} else {
 		x.urgent = append(x.urgent, s)
@@ -167,9 +191,10 @@ func (x *execution) carryOut(ctx context.Context) error {
 		x.stop("shadow")
 	}
 	if err := x.loop(ctx); err != nil {
+		x.save(ctx)
 		return err
 	}
-	x.nameLeft()
+	x.nameLeft(ctx)
 	x.log.Phase, x.log.At, x.log.Left = job.Finished, x.w.Now(), x.left
 	if err := x.w.Board.Write(ctx, x.log); err != nil {
 		return err
@@ -180,158 +205,13 @@ func (x *execution) carryOut(ctx context.Context) error {
 	return nil
 }
 
-// loop is the run. It ends when nothing is left to do, or with what is under way when nothing may be started any more.
-func (x *execution) loop(ctx context.Context) error {
-	ask, cancelAsk := context.WithCancel(ctx)
-	defer func() { cancelAsk(); x.drainPermit() }()
-	end := time.NewTimer(x.budget().Sub(x.w.Now()))
-	defer end.Stop()
-	stopped := ctx.Done()
-	for {
-		if err := x.fill(ctx); err != nil {
-			x.interrupt(err)
-		}
-		x.report(false)
-		if x.quiet() {
-			return errors.Join(x.broken, ctx.Err())
-		}
-		x.askPermit(ask)
-		select {
-		case p := <-x.permits:
-			x.launch(ctx, p)
-		case r := <-x.results:
-			x.inflight--
-			x.settle(r)
-		case r := <-x.resolved:
-			x.resolving--
-			x.learned(ctx, r)
-		case t := <-x.w.triggers:
-			if err := x.join(ctx, t); err != nil {
-				x.interrupt(err)
-			}
-		case <-x.retry:
-			x.waitReason, x.waitUntil = "", time.Time{}
-		case <-end.C:
-			x.stop("time")
-		case <-stopped:
-			x.stop("stopped")
-			stopped = nil // what is under way still comes to its end
-		}
-	}
-}
-
-// quiet reports whether nothing is left to wait for.
-func (x *execution) quiet() bool {
-	return x.inflight == 0 && x.resolving == 0 && len(x.ready) == 0 && len(x.parked) == 0
-}
-
-// stop lets nothing new begin; what is under way comes to its end.
-func (x *execution) stop(why string) {
-	if x.noMore == "" {
-		x.noMore = why
-	}
-	x.ready, x.parked = nil, nil
-}
-
-// interrupt stops a run that cannot write down what it does. It stays open and is resumed when the store is back.
-func (x *execution) interrupt(err error) {
-	x.broken = errors.Join(x.broken, err)
-	x.stop("interrupted")
-}
-
-// join inserts a trigger that arrived during the run: lists and messages at once, the rest extends the run.
-func (x *execution) join(ctx context.Context, t job.Trigger) error {
-	if t.RunID == x.log.RunID {
-		return nil
-	}
-	now := x.w.Now()
-	l, err := x.w.Board.Begin(ctx, job.Log{RunID: t.RunID, Connection: t.Connection, Phase: job.Joined, At: now, StartedAt: now, Trigger: t, JoinedTo: x.log.RunID})
-	if err != nil || l.Phase != job.Joined {
-		return err
-	}
-	seq, err := x.w.Ledger.LastSeq(ctx)
-	if err != nil {
-		return err
-	}
-	if err := x.w.catchUp(ctx, seq, x.log.RunID); err != nil {
-		return err
-	}
-	return x.add(ctx, t, now)
-}
-
-// askPermit asks for one permit at a time while there is something to use it for.
-func (x *execution) askPermit(ctx context.Context) {
-	if x.asking || len(x.ready) == 0 || x.noMore != "" || x.waitReason != "" || x.inflight >= x.conn.Limits.InFlight {
+// save keeps the counts so far for whoever resumes the run. Without the lease it is somebody else's already.
+func (x *execution) save(ctx context.Context) {
+	if x.w.Lease.Remaining() <= 0 {
 		return
 	}
-	x.asking = true
-	go func() { // ends with ctx, at the latest when the loop is left
-		p, err := x.w.Amazon.Ready(ctx)
-		x.permits <- permitOr{p, err}
-	}()
-}
-
-// drainPermit gives back a permit that arrives after the run's end.
-func (x *execution) drainPermit() {
-	if x.asking {
-		if p := <-x.permits; p.err == nil {
-			p.permit.Cancel()
-		}
+	x.log.At = x.w.Now()
+	if err := x.w.Board.Write(context.WithoutCancel(ctx), x.log); err != nil {
+		x.w.Logger.Warn("counts of the interrupted run are lost", "run", x.log.RunID, "error", err)
 	}
-}
-
-// launch uses a permit for the most urgent candidate.
-func (x *execution) launch(ctx context.Context, p permitOr) {
-	x.asking = false
-	var away *Unavailable
-	var halted *Halted
-	switch {
-	case errors.As(p.err, &away):
-		x.pause(ctx, away)
-		return
-	case errors.As(p.err, &halted):
-		x.w.Logger.Error("connection is halted", "rule", halted.Rule, "answer", halted.Text)
-		x.stop("halted")
-		return
-	case p.err != nil:
-		if ctx.Err() == nil {
-			x.w.Logger.Warn("no permit", "error", p.err)
-			x.pause(ctx, &Unavailable{Until: x.w.Now().Add(time.Second), Reason: "amazon"})
-		}
-		return
-	case len(x.ready) == 0:
-		p.permit.Cancel()
-		return
-	}
-	c := x.ready[0]
-	x.ready = x.ready[1:]
-	x.inflight++
-	go func() { // bounded by the request's deadline; the loop waits for it
-		res, err := x.w.Attempts.Try(ctx, p.permit, attempt.Job{Seq: c.Seq, Shipment: c.Shipment, Body: c.body, Items: c.items, Run: c.run, Refusals: c.refusals})
-		x.results <- outcomeOf{c, res, err}
-	}()
-}
-
-// pause stops asking until Amazon may be there again.
-func (x *execution) pause(ctx context.Context, u *Unavailable) {
-	x.waitReason, x.waitUntil = u.Reason, u.Until
-	wait := max(u.Until.Sub(x.w.Now()), 50*time.Millisecond)
-	go func() { // ends with ctx or the wait
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-			select {
-			case x.retry <- struct{}{}:
-			default:
-			}
-		}
-	}()
-}
-
-// nameLeft says why work was left, with the number of shipments.
-func (x *execution) nameLeft() {
-	if n := x.total - x.done; x.noMore != "" && n > 0 {
-		x.left[x.noMore] += n
-	}
-	x.total = x.done
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/plan"
@@ -12,93 +13,80 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-// fill prepares candidates until enough are ready or nothing is left to prepare.
-func (x *execution) fill(ctx context.Context) error {
+// fillAtOnce bounds how many shipments are looked at before the loop turns to what else has happened.
+const fillAtOnce = 500
+
+// fill prepares candidates until enough are ready or nothing is left to prepare. It reports whether it is to be called
+// again at once.
+func (x *execution) fill(ctx context.Context) (more bool, err error) {
 	x.conn = x.w.Settings() // a mapping or a pause changed meanwhile holds from the next shipment on
-	for x.noMore == "" && len(x.ready) < lookAhead && len(x.parked) < maxParked {
-		it, run, urgent, err := x.take(ctx)
-		if err != nil {
-			return err
-		}
-		if run == "" {
+	more = true
+	for n := 0; more && n < fillAtOnce; n++ {
+		if more = x.wanting(); !more {
 			break
 		}
-		c := candidate{Item: it, run: run}
-		if err := x.prepare(ctx, c, urgent); err != nil {
-			return err
+		var c candidate
+		if c, more, err = x.take(ctx); err != nil || !more {
+			break
+		}
+		if err = x.prepare(ctx, c); err != nil {
+			break
 		}
 	}
-	if err := x.overtake(ctx); err != nil {
-		return err
+	if err != nil {
+		return false, err
 	}
-	for len(x.parked) > 0 && x.resolving < maxResolving {
+	for len(x.parked) > 0 && x.resolving < maxResolving && x.waitReason == "" {
 		x.resolve(ctx, x.parked[0])
 		x.parked = x.parked[1:]
 	}
-	return nil
+	return more, nil
 }
 
-// overtake lets urgent work pass what is merely ready.
-func (x *execution) overtake(ctx context.Context) error {
-	for x.noMore == "" && len(x.urgent) > 0 && len(x.ready) < 2*lookAhead {
-		it, run, urgent, err := x.take(ctx)
-		if err != nil || run == "" {
-			return err
-		}
-		if err := x.prepare(ctx, candidate{Item: it, run: run}, urgent); err != nil {
-			return err
-		}
+// wanting reports whether more candidates are wanted. Urgent work passes what is merely ready.
+func (x *execution) wanting() bool {
+	if x.noMore != "" || len(x.parked) >= maxParked {
+		return false
 	}
-	return nil
+	return len(x.ready) < lookAhead || len(x.urgent) > 0 && len(x.ready) < 2*lookAhead
 }
 
-// take returns the next shipment of the first source that has one; run is empty when none has.
-func (x *execution) take(ctx context.Context) (it Item, run string, urgent bool, err error) {
-	for len(x.urgent) > 0 {
-		it, ok, err := x.urgent[0].next(ctx, x.w.Queues)
-		if ok || err != nil {
-			return it, x.urgent[0].trigger.RunID, true, err
+// take returns the next shipment of the first source that has one, false when none has.
+func (x *execution) take(ctx context.Context) (candidate, bool, error) {
+	for _, list := range []*[]*source{&x.urgent, &x.all} {
+		for len(*list) > 0 {
+			s := (*list)[0]
+			it, ok, err := s.next(ctx, x.w.Queues)
+			if ok || err != nil {
+				return candidate{Item: it, run: s.trigger.RunID, urgent: list == &x.urgent, holds: s.holds}, ok, err
+			}
+			*list = (*list)[1:]
 		}
-		x.urgent = x.urgent[1:]
 	}
-	for len(x.all) > 0 {
-		it, ok, err := x.all[0].next(ctx, x.w.Queues)
-		if ok || err != nil {
-			return it, x.all[0].trigger.RunID, false, err
-		}
-		x.all = x.all[1:]
-	}
-	return Item{}, "", false, nil
+	return candidate{}, false, nil
 }
 
 // prepare takes a candidate as far as it goes without a permit: left out with a reason, deferred as incomplete, sent off
 // to learn its items, or ready.
-func (x *execution) prepare(ctx context.Context, c candidate, urgent bool) error {
-	s := c.Shipment
-	account, ok := x.conn.Account(s.Account)
-	now := x.w.Now()
-	switch {
-	case !ok:
-		return x.leave("account unknown")
-	case account.PausedUntil.After(now):
-		return x.leave("paused")
-	case !s.Sendable():
-		return x.leave("not waiting")
-	case x.holds.Held(s) && !urgent:
-		return x.leave("held")
+func (x *execution) prepare(ctx context.Context, c candidate) error {
+	if why := x.barred(c); why != "" {
+		x.leave(why)
+		return nil
 	}
+	s, now := c.Shipment, x.w.Now()
+	account, _ := x.conn.Account(s.Account)
 	if at, ages := s.AgesAt(account.AgeLimit()); ages && !now.Before(at) {
 		return x.expire(ctx, c)
 	}
 	if s.State == shipment.Doubt {
-		return x.recorded(ctx, c, urgent)
+		return x.recorded(ctx, c)
 	}
 	items, known := attempt.Items(s)
 	if c.items != nil {
 		items, known = c.items, true
 	}
 	if !known {
-		x.parked = append(x.parked, c)
+		x.parked = insert(x.parked, c)
 		return nil
 	}
 	conf, err := attempt.Compose(s, account, x.w.Country(account.Marketplace), items, now)
@@ -112,72 +100,104 @@ func (x *execution) prepare(ctx context.Context, c candidate, urgent bool) error
 	if err != nil {
 		return fmt.Errorf("compose confirmation of %s: %w", s.Key, err)
 	}
-	x.enqueue(c, urgent)
+	x.ready = insert(x.ready, c)
 	return nil
 }
 
-func (x *execution) enqueue(c candidate, urgent bool) {
-	if !urgent {
-		x.ready = append(x.ready, c)
-		return
+// insert adds a candidate behind the others, an urgent one behind the other urgent ones.
+func insert(list []candidate, c candidate) []candidate {
+	if !c.urgent {
+		return append(list, c)
 	}
-	i := 0
-	for i < len(x.ready) && x.ready[i].run != x.log.RunID {
-		i++
-	}
-	x.ready = append(x.ready[:i], append([]candidate{c}, x.ready[i:]...)...)
+	return slices.Insert(list, len(list)-len(notUrgent(list)), c)
 }
 
-func (x *execution) leave(why string) error {
+func notUrgent(list []candidate) []candidate {
+	i := slices.IndexFunc(list, func(c candidate) bool { return !c.urgent })
+	if i < 0 {
+		return nil
+	}
+	return list[i:]
+}
+
+func (x *execution) leave(why string) {
 	x.left[why]++
 	x.done++
-	return nil
 }
 
 // recorded fetches the body a settled doubt was sent with: nothing else may follow it.
-func (x *execution) recorded(ctx context.Context, c candidate, urgent bool) error {
+func (x *execution) recorded(ctx context.Context, c candidate) error {
 	last, err := x.w.Ledger.Last(ctx, c.Shipment.Key)
 	if err != nil {
 		return err
 	}
 	if last.Seq != c.Seq || last.After.Attempt == nil {
-		return x.leave("changed")
+		x.leave("changed")
+		return nil
 	}
 	c.Shipment, c.body = last.After, []byte(last.After.Attempt.Body)
-	x.enqueue(c, urgent)
+	x.ready = insert(x.ready, c)
 	return nil
 }
 
 func (x *execution) expire(ctx context.Context, c candidate) error {
-	x.count(c.Shipment.Account, func(n *job.Counts) { n.Expired++ })
-	return x.append(ctx, c, shipment.Event{Type: shipment.Aged})
+	return x.append(ctx, c, shipment.Event{Type: shipment.Aged}, func(n *job.Counts) { n.Expired++ })
 }
 
 // incomplete defers what Amazon would refuse for a missing or unusable field, without a request.
 func (x *execution) incomplete(ctx context.Context, c candidate, m *attempt.Incomplete) error {
 	s := c.Shipment
+	deferred := func(n *job.Counts) { n.Deferred++ }
 	if s.State == shipment.Deferred && s.Kind == shipment.Incomplete && !s.Changed && s.Answer != nil && s.Answer.Field == m.Field {
-		x.count(s.Account, func(n *job.Counts) { n.Deferred++ })
-		x.done++
+		x.count(s.Account, deferred)
+		x.dealt(s.Key)
 		return nil // nothing has changed; another line in its history would say nothing new
 	}
-	x.count(s.Account, func(n *job.Counts) { n.Deferred++ })
 	return x.append(ctx, c, shipment.Event{Type: shipment.Found, To: shipment.Deferred, Kind: shipment.Incomplete, Comment: m.Error(),
-		Print: "incomplete:" + m.Field, Answer: &shipment.Answer{At: x.w.Now(), Message: m.Text, Rule: "incomplete", Field: m.Field}})
+		Print: "incomplete:" + m.Field, Answer: &shipment.Answer{At: x.w.Now(), Message: m.Text, Rule: "incomplete", Field: m.Field}}, deferred)
 }
 
-// append writes an event on top of what the view showed; whoever was faster is right.
-func (x *execution) append(ctx context.Context, c candidate, ev shipment.Event) error {
+// dealt notes that the run has done with a shipment what it could.
+func (x *execution) dealt(k shipment.Key) {
 	x.done++
+	x.past.seen[k] = struct{}{}
+}
+
+// append writes an event on top of what the view showed and counts it; whoever was faster is right.
+func (x *execution) append(ctx context.Context, c candidate, ev shipment.Event, add func(*job.Counts)) error {
 	ev.ID, ev.At, ev.Actor, ev.Run = newID(), x.w.Now(), x.w.Actor, c.run
 	_, err := x.w.Ledger.Step(ctx, shipment.Entry{Seq: c.Seq, After: c.Shipment}, ev)
 	var lost *ledger.LostRace
 	var refused *shipment.Refusal
-	if errors.As(err, &lost) || errors.As(err, &refused) {
+	switch {
+	case err == nil:
+		x.count(c.Shipment.Account, add)
+		x.dealt(c.Shipment.Key)
+	case errors.As(err, &lost):
+		return x.overtaken(ctx, c, lost.Current)
+	case errors.As(err, &refused):
+		return x.overtaken(ctx, c, shipment.Entry{})
+	default:
+		return err
+	}
+	return nil
+}
+
+// maxChanges is how often a shipment that others keep changing is prepared anew in one run.
+const maxChanges = 3
+
+// overtaken goes on with a shipment that somebody changed after the view had shown it: with the change, if it still waits
+// to be sent and this run has not sent it.
+func (x *execution) overtaken(ctx context.Context, c candidate, current shipment.Entry) error {
+	s := current.After
+	if c.changes >= maxChanges || x.noMore != "" || !s.Sendable() || x.past.has(s) {
 		x.log.Counts.Skipped++
+		x.done++
 		return nil
 	}
-	return err
+	c.changes++
+	c.Item, c.body, c.items = Item{current.Seq, s}, nil, nil
+	return x.prepare(ctx, c)
 }
 
 // resolution is what was learned about a shipment whose sender gave no items.
@@ -197,35 +217,51 @@ func (x *execution) resolve(ctx context.Context, c candidate) {
 	}()
 }
 
+// maxReads is how often an order is read in vain before its shipment is left for the next run.
+const maxReads = 4
+
 // learned goes on with a shipment whose order was read.
-func (x *execution) learned(ctx context.Context, r resolution) {
-	if err := x.apply(ctx, r); err != nil {
-		x.interrupt(err)
+func (x *execution) learned(ctx context.Context, r resolution) error {
+	c := r.c
+	switch {
+	case r.err != nil:
+		x.parked = insert(x.parked, c)
+		x.refused(ctx, r.err)
+	case x.noMore != "":
+	case !r.known && c.reads+1 >= maxReads:
+		x.leave("order not readable")
+		return nil
+	case !r.known:
+		c.reads++
+		x.parked = insert(x.parked, c)
+	default:
+		return x.apply(ctx, c, r.order)
 	}
+	if x.noMore != "" {
+		x.unsent = append(x.unsent, c.Shipment.Key)
+		x.parked = nil
+	}
+	return nil
 }
 
-func (x *execution) apply(ctx context.Context, r resolution) error {
-	switch {
-	case x.noMore != "":
+// apply goes on with what Amazon shows of the order.
+func (x *execution) apply(ctx context.Context, c candidate, o plan.Order) error {
+	if !o.Found {
+		const text = "Amazon does not know the order"
+		return x.append(ctx, c, shipment.Event{Type: shipment.Found, To: shipment.Deferred, Kind: shipment.Rejected, Comment: text,
+			Print: "order-unknown", Answer: &shipment.Answer{At: x.w.Now(), Message: text, Rule: "order-unknown", Field: "order"}},
+			func(n *job.Counts) { n.Deferred++ })
+	}
+	if f := plan.Facts(c.Shipment, o); f.To != "" {
+		return x.append(ctx, c, shipment.Event{Type: shipment.Found, To: f.To, Kind: f.Kind, Comment: f.Text},
+			func(n *job.Counts) { tally(n, f.To) })
+	}
+	if o.Status == "PENDING" || o.Status == "PENDING_AVAILABILITY" {
+		x.leave("not yet released by Amazon")
 		return nil
-	case r.err != nil || !r.known:
-		return x.leave("order not readable")
-	case !r.order.Found:
-		x.count(r.c.Shipment.Account, func(n *job.Counts) { n.Deferred++ })
-		return x.append(ctx, r.c, shipment.Event{Type: shipment.Found, To: shipment.Deferred, Kind: shipment.Rejected, Comment: "Amazon does not know the order",
-			Print: "order-unknown", Answer: &shipment.Answer{At: x.w.Now(), Message: "Amazon does not know the order", Rule: "order-unknown", Field: "order"}})
 	}
-	if f := plan.Facts(r.c.Shipment, r.order); f.To != "" {
-		x.count(r.c.Shipment.Account, func(n *job.Counts) { tally(n, f.To) })
-		return x.append(ctx, r.c, shipment.Event{Type: shipment.Found, To: f.To, Kind: f.Kind, Comment: f.Text})
-	}
-	if r.order.Status == "PENDING" || r.order.Status == "PENDING_AVAILABILITY" {
-		return x.leave("not yet released by Amazon")
-	}
-	c := r.c
-	c.items = plan.WholeOrder(r.order)
-	if c.items == nil {
+	if c.items = plan.WholeOrder(o); c.items == nil {
 		c.items = []shipment.Item{}
 	}
-	return x.prepare(ctx, c, false)
+	return x.prepare(ctx, c)
 }

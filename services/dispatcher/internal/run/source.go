@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fertig-project/fertig/services/dispatcher/internal/plan"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
@@ -23,6 +24,8 @@ type source struct {
 	lanes   []*lane
 	rank    int
 	turn    int
+	past    *past
+	holds   *plan.Holds // what a group is held by; work asked for by name begins with a clean sheet
 }
 
 // lane is one account's way through its groups.
@@ -34,8 +37,8 @@ type lane struct {
 	end     bool // of the current group
 }
 
-func newSource(t job.Trigger, c settings.Connection, from time.Time) *source {
-	s := &source{trigger: t, from: from, keys: slices.Clone(t.Keys)}
+func newSource(t job.Trigger, c settings.Connection, from time.Time, p *past) *source {
+	s := &source{trigger: t, from: from, past: p, holds: &plan.Holds{}, keys: slices.Clone(t.Keys)}
 	if t.Scope == job.Named {
 		return s
 	}
@@ -114,15 +117,18 @@ func (l *lane) next(ctx context.Context, q Queues, rank int) (Item, bool, error)
 	return it, true, nil
 }
 
-// wants leaves out what this run has tried already and what came after it began.
+// wants leaves out what the run has dealt with already and what came after it began. Who asks for shipments by name, or
+// for those a message listed, gets them tried even if the run they join has tried them before.
 func (s *source) wants(it Item) bool {
-	if it.Shipment.LastRun == s.trigger.RunID {
-		return false
+	sh := it.Shipment
+	tried := sh.LastRun == s.trigger.RunID && sh.State != shipment.Pending
+	switch s.trigger.Scope {
+	case job.Listed:
+		return !tried && sh.State == shipment.Deferred && !sh.Since.After(s.trigger.DeferredUntil)
+	case job.Named:
+		return !tried
 	}
-	if s.trigger.Scope == job.Listed {
-		return it.Shipment.State == shipment.Deferred && !it.Shipment.Since.After(s.trigger.DeferredUntil)
-	}
-	return !it.Shipment.AcceptedAt.After(s.from)
+	return !s.past.has(sh) && !sh.AcceptedAt.After(s.from)
 }
 
 func (s *source) named(ctx context.Context, q Queues) (Item, bool, error) {
@@ -130,7 +136,7 @@ func (s *source) named(ctx context.Context, q Queues) (Item, bool, error) {
 		for len(s.page) > 0 {
 			it := s.page[0]
 			s.page = s.page[1:]
-			if it.Shipment.LastRun != s.trigger.RunID {
+			if s.wants(it) {
 				return it, true, nil
 			}
 		}

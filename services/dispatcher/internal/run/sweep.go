@@ -41,10 +41,15 @@ func (w *Worker) orphans(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.Logger.Warn("orphaned attempt", "shipment", k, "state", entry.After.State)
+		if entry.After.State == shipment.Doubt {
+			w.Logger.Warn("nobody waits for the answer any more", "shipment", k)
+		}
 	}
 	return nil
 }
+
+// unreadFor is how long an order that could not be read is left alone, so that it does not spend the quota of others.
+const unreadFor = time.Minute
 
 // doubts asks Amazon about every doubt that is due, one after the other inside the reading quota.
 func (w *Worker) doubts(ctx context.Context) error {
@@ -54,31 +59,38 @@ func (w *Worker) doubts(ctx context.Context) error {
 	}
 	limits := w.Settings().Limits
 	timing := plan.Timing{After: time.Duration(limits.DoubtAfter), Again: time.Duration(limits.DoubtAgain)}
+	unread := map[shipment.Key]time.Time{} // of those that are still in doubt
+	defer func() { w.unread = unread }()
 	for _, it := range items {
-		q := it.Shipment.Inquiry
-		if q == nil || q.Settled || w.Now().Before(timing.Due(*q)) {
+		k, q, now := it.Shipment.Key, it.Shipment.Inquiry, w.Now()
+		if until, ok := w.unread[k]; ok && now.Before(until) {
+			unread[k] = until
 			continue
 		}
-		if err := w.inquire(ctx, it.Shipment.Key, timing); err != nil {
+		if q == nil || q.Settled || now.Before(timing.Due(*q)) {
+			continue
+		}
+		order, known, err := w.Amazon.Read(ctx, k.Order)
+		var away *Unavailable
+		var halted *Halted
+		switch {
+		case errors.As(err, &away), errors.As(err, &halted):
+			return nil // nobody can be asked; the next sweep tries again
+		case err != nil:
+			return fmt.Errorf("ask about %s: %w", k, err)
+		case !known:
+			unread[k] = w.Now().Add(min(unreadFor, timing.After))
+			continue
+		}
+		if err := w.conclude(ctx, k, order, timing); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// inquire reads one order and records what it proves.
-func (w *Worker) inquire(ctx context.Context, k shipment.Key, timing plan.Timing) error {
-	order, known, err := w.Amazon.Read(ctx, k.Order)
-	var away *Unavailable
-	var halted *Halted
-	switch {
-	case errors.As(err, &away), errors.As(err, &halted):
-		return nil // nothing is known; asked again with the next sweep
-	case err != nil:
-		return fmt.Errorf("ask about %s: %w", k, err)
-	case !known:
-		return nil
-	}
+// conclude records what a reading proves.
+func (w *Worker) conclude(ctx context.Context, k shipment.Key, order plan.Order, timing plan.Timing) error {
 	entry, err := w.Ledger.Change(ctx, k, func(last shipment.Entry) (shipment.Event, error) {
 		s, now := last.After, w.Now()
 		if s.State != shipment.Doubt || s.Inquiry == nil || s.Inquiry.Settled || now.Before(timing.Due(*s.Inquiry)) {

@@ -100,6 +100,7 @@ type Worker struct {
 	Actor      string
 
 	triggers chan job.Trigger
+	unread   map[shipment.Key]time.Time // doubts whose order could not be read; belongs to that sweep
 	mu       sync.Mutex
 	progress job.Progress
 }
