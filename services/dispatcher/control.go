@@ -3,7 +3,9 @@ package dispatcher
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,50 +15,77 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
+// Tests of access ask Amazon and may take long; that many go on at once, and while they do other questions are answered.
+const (
+	testsAtOnce = 4
+	testLimit   = 20 * time.Second
+)
+
 // control answers the questions of consoles about the connections this process holds. Others do not answer.
 func (s *Service) control(ctx context.Context) error {
 	asked := make(chan *nats.Msg, 64)
 	sub, err := s.cfg.NATS.ChanSubscribe(control.All, asked)
 	if err != nil {
-		return err
+		return fmt.Errorf("listen to questions: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }()
+	var tests sync.WaitGroup
+	defer tests.Wait()
+	slots := make(chan struct{}, testsAtOnce)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case m := <-asked:
-			s.answer(ctx, m)
+			if test := s.answer(m); test != nil {
+				select {
+				case slots <- struct{}{}:
+					tests.Go(func() { test(ctx); <-slots })
+				default: // no answer: ask again later
+				}
+			}
 		}
 	}
 }
 
-func (s *Service) answer(ctx context.Context, m *nats.Msg) {
+// answer answers a question at once, or returns how to.
+func (s *Service) answer(m *nats.Msg) (test func(context.Context)) {
 	if m.Subject == control.Rebuild {
-		select {
-		case s.again <- struct{}{}:
-		default:
+		if s.projecting.Load() {
+			select {
+			case s.again <- struct{}{}:
+			default:
+			}
+			s.reply(m, struct{}{})
 		}
-		s.reply(m, struct{}{})
-		return
+		return nil
 	}
 	part := strings.Split(m.Subject, ".")
-	st, ok := s.station(shipment.ConnectionID(part[2]))
-	if !ok || len(part) != 4 {
-		return
+	if len(part) != 4 {
+		return nil
 	}
-	switch part[3] {
-	case "status":
+	id := shipment.ConnectionID(part[2])
+	st, ok := s.station(id)
+	switch {
+	case !ok:
+		return nil
+	case m.Subject == control.StatusOf(id):
 		s.reply(m, status(st))
-	case "test":
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		var out []control.Step
-		for _, step := range st.client.Test(ctx) {
-			out = append(out, control.Step{Name: step.Name, OK: step.OK, Took: step.Took, Rule: step.Rule.ID, Text: step.Text})
-		}
-		s.reply(m, out)
+		return nil
+	case m.Subject == control.TestOf(id):
+		return func(ctx context.Context) { s.reply(m, steps(ctx, st)) }
 	}
+	return nil
+}
+
+func steps(ctx context.Context, st *station) []control.Step {
+	ctx, cancel := context.WithTimeout(ctx, testLimit)
+	defer cancel()
+	var out []control.Step
+	for _, step := range st.client.Test(ctx) {
+		out = append(out, control.Step{Name: step.Name, OK: step.OK, Took: step.Took, Rule: step.Rule.ID, Text: step.Text})
+	}
+	return out
 }
 
 func (s *Service) reply(m *nats.Msg, v any) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +32,8 @@ type Service struct {
 	settings *stream.Settings
 	intake   *intake.Intake
 	again    chan struct{} // a rebuild of the view is wanted
+
+	projecting atomic.Bool // this process holds the projection
 
 	mu       sync.Mutex
 	stations map[shipment.ConnectionID]*station // connections this process holds
@@ -163,6 +166,8 @@ func (s *Service) held(ctx context.Context, name string, work func(context.Conte
 
 func (s *Service) projection(ctx context.Context) error {
 	return s.held(ctx, "projector", func(ctx context.Context, _ *stream.Lease) error {
+		s.projecting.Store(true)
+		defer s.projecting.Store(false)
 		p := &project.Projector{Ledger: s.ledger, View: s.view, Logger: s.cfg.Logger, Now: s.cfg.Now, Again: s.again}
 		return p.Run(ctx)
 	})
