@@ -102,13 +102,13 @@ var errAgain = errors.New("rebuild was asked for")
 func (p *Projector) follow(ctx context.Context, at view.Cursor) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var reached atomic.Uint64
+	prefix, reached := at.Prefix, new(atomic.Uint64)
 	reached.Store(at.Seq)
 	stopped := make(chan struct{})
 	defer func() { cancel(nil); <-stopped }()
 	go func() {
 		defer close(stopped)
-		p.attend(ctx, at.Prefix, &reached, cancel)
+		p.attend(ctx, prefix, reached, cancel)
 	}()
 	err := p.Ledger.Follow(ctx, at.Seq, batch, func(entries []shipment.Entry) error {
 		next, err := p.View.Apply(ctx, at, entries)
