@@ -26,6 +26,9 @@ func TestMapCarrierRepairsWhatItCovers(t *testing.T) {
 		refused, other, waiting := b.accept("DE", 1), b.accept("FR", 2), b.accept("DE", 3)
 		b.reject(refused, "r1")
 		b.reject(other, "r1")
+		tracking := b.accept("DE", 4) // the same carrier, but refused for its number
+		b.attempt(tracking, "r1")
+		b.answer(tracking, "r1", shipment.Deferred, shipment.Rejected, &shipment.Answer{At: time.Now().UTC(), Status: 400, Rule: "tracking-blocked", Field: "tracking"})
 		c := b.api(operator)
 		for _, code := range []string{"Deutsche Post", "DHL"} { // the second replaces the first
 			r, err := c.MapCarrierWithResponse(b.ctx, "DE", client.MapCarrierRequest{Carrier: "post", CarrierCode: code, Comment: "new contract"})
@@ -37,7 +40,7 @@ func TestMapCarrierRepairsWhatItCovers(t *testing.T) {
 				t.Errorf("repaired: %+v", rep)
 			}
 		}
-		for k, want := range map[shipment.Key]shipment.Type{refused: shipment.Requeued, other: shipment.Outcome, waiting: shipment.Accepted} {
+		for k, want := range map[shipment.Key]shipment.Type{refused: shipment.Requeued, other: shipment.Outcome, waiting: shipment.Accepted, tracking: shipment.Outcome} {
 			e, err := b.led.Last(b.ctx, k)
 			b.must(err)
 			if e.Type != want {

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/fertig-project/fertig/services/console/client"
+	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/redistest"
@@ -129,11 +130,31 @@ func TestMessagesSurviveARestart(t *testing.T) {
 	}
 }
 
+// A console that dies between raising the new message and clearing the old one leaves two; the next one clears the old.
+func TestOfTwoMessagesTheOldOneGoes(t *testing.T) {
+	b := start(t, redistest.Mini(t))
+	b.stop()
+	book, err := message.Open(b.nc)
+	b.must(err)
+	b.reject(b.accept("DE", 1), "r1")
+	for i, run := range []string{"r1", "r2"} {
+		_, err := book.Raise(b.ctx, message.Message{ID: "transmission_failed.DE." + run, Kind: message.TransmissionFailed, Connection: "EU", Account: "DE", Run: run,
+			At: time.Now().Add(time.Duration(i) * time.Second).UTC(), Count: 1})
+		b.must(err)
+	}
+	b.svc = b.console("console-2")
+	b.one(client.MessageKindTransmissionFailed, after("r2"))
+}
+
 func TestExpiredAndHaltedMessages(t *testing.T) {
 	b := start(t, redistest.Mini(t))
 	k := b.accept("DE", 1)
 	b.step(k, shipment.Event{Type: shipment.Aged})
-	b.one("expired", func(m client.Message) bool { return val(m.Account) == "DE" && m.Count == 1 })
+	first := b.one("expired", func(m client.Message) bool { return val(m.Account) == "DE" && m.Count == 1 })
+	more := b.accept("DE", 2)
+	b.step(more, shipment.Event{Type: shipment.Aged})
+	b.one("expired", func(m client.Message) bool { return m.Count == 2 && m.Id != first.Id && m.At.After(first.At) })
+	b.step(more, shipment.Event{Type: shipment.Requeued, Waiver: true})
 	b.step(k, shipment.Event{Type: shipment.Requeued, Waiver: true})
 	b.none("expired")
 

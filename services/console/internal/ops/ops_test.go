@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/ledger"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
@@ -170,5 +172,54 @@ func TestReplaySplitsOver5000(t *testing.T) {
 		if same := ids[tr.RunID]; same != (i < 4) {
 			t.Errorf("trigger %d: the same run %v", i+4, same)
 		}
+	}
+}
+
+// forgetful is a ledger that appends and then does not say so.
+type forgetful struct {
+	Ledger
+	heads   map[shipment.Key]shipment.Entry
+	appends int
+}
+
+func (l *forgetful) LastMany(_ context.Context, keys []shipment.Key) (map[shipment.Key]shipment.Entry, error) {
+	return maps.Clone(l.heads), nil
+}
+
+func (l *forgetful) AppendAll(_ context.Context, drafts []ledger.Draft) []ledger.Result {
+	var out []ledger.Result
+	for _, d := range drafts {
+		l.heads[d.Entry.After.Key] = d.Entry
+		l.appends++
+		out = append(out, ledger.Result{Err: fault.New(fault.Unavailable, "no answer")})
+	}
+	return out
+}
+
+func (l *forgetful) Change(_ context.Context, k shipment.Key, decide func(shipment.Entry) (shipment.Event, error)) (shipment.Entry, error) {
+	last := l.heads[k]
+	ev, err := decide(last)
+	if err != nil || ev.Type == "" {
+		return last, err
+	}
+	e, err := shipment.Record(last.After, ev)
+	if err == nil {
+		l.heads[k] = e
+		l.appends++
+	}
+	return e, err
+}
+
+// A change whose answer was lost is recognised by its id and not made twice.
+func TestALostAnswerIsNoSecondChange(t *testing.T) {
+	k := shipment.Key{Connection: "EU", Order: "302-1234567-1234567", Package: "1"}
+	first, err := shipment.Record(shipment.Shipment{}, shipment.Event{ID: "1", Type: shipment.Accepted, Key: k, Account: "DE", Data: &shipment.Data{ShippedAt: time.Now()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &forgetful{heads: map[shipment.Key]shipment.Entry{k: first}}
+	b, err := New(Config{Ledger: l}).Exclude(t.Context(), Actor{Name: "anna", Role: Operator}, Selection{Keys: []shipment.Key{k}}, "why")
+	if err != nil || b.Done != 1 || b.Items[0].State != shipment.Excluded || l.appends != 1 {
+		t.Errorf("%+v, %v, %d appends", b, err, l.appends)
 	}
 }
