@@ -363,3 +363,15 @@ func TestWhatAmazonShowsDecides(t *testing.T) {
 		t.Errorf("left: %v", l.Left)
 	}
 }
+
+func TestLabelCorrectedToAmazonsNeedsNoRequest(t *testing.T) {
+	b := newBed(t, redistest.Mini(t))
+	b.dispatch()
+	b.report(b.shipped(1))
+	b.correct(key(1), func(d *shipment.Data) { d.LabelSource = shipment.LabelAmazon })
+	l := b.finished(b.ask())
+	b.state(key(1), shipment.NotRequired, "")
+	if n := b.amazon.count(order(1)); n != 0 || l.Counts.NotRequired != 1 {
+		t.Errorf("%d requests, run %+v", n, l.Counts)
+	}
+}

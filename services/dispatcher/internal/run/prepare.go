@@ -81,6 +81,10 @@ func (x *execution) prepare(ctx context.Context, c candidate) error {
 	if s.State == shipment.Doubt {
 		return x.recorded(ctx, c)
 	}
+	if s.Data.LabelSource == shipment.LabelAmazon { // told by a correction; otherwise the door has seen it
+		return x.append(ctx, c, shipment.Event{Type: shipment.Found, To: shipment.NotRequired, Comment: "label bought from Amazon"},
+			func(n *job.Counts) { n.NotRequired++ })
+	}
 	items, known := attempt.Items(s)
 	if c.items != nil {
 		items, known = c.items, true
@@ -154,7 +158,7 @@ func (x *execution) incomplete(ctx context.Context, c candidate, m *attempt.Inco
 		return nil // nothing has changed; another line in its history would say nothing new
 	}
 	return x.append(ctx, c, shipment.Event{Type: shipment.Found, To: shipment.Deferred, Kind: shipment.Incomplete, Comment: m.Error(),
-		Print: "incomplete:" + m.Field, Answer: &shipment.Answer{At: x.w.Now(), Message: m.Text, Rule: "incomplete", Field: m.Field}}, deferred)
+		Print: "incomplete:" + m.Field, Answer: &shipment.Answer{At: x.w.Now(), Message: m.Error(), Rule: "incomplete", Field: m.Field}}, deferred)
 }
 
 // dealt notes that the run has done with a shipment what it could.
