@@ -282,6 +282,7 @@ type Ship struct {
 	Frame
 	Accounts []Option
 	Form     ShipForm
+	Op       string            // makes a form sent twice one report
 	Problems map[string]string // field -> sentence in the visitor's language
 	Warnings []string
 	Result   *Verdict
@@ -321,7 +322,7 @@ type Message struct {
 	Update    Action
 	Busy      bool // a run about it is under way
 	RunURL    string
-	History   bool // told by the store of cleared messages
+	Detail    string // file, or why a connection is halted
 }
 
 // Group is equal failures of a message.
@@ -336,6 +337,7 @@ type Group struct {
 type Runs struct {
 	Frame
 	Schedules []Schedule
+	Change    Action
 	Running   []RunRow
 	History   []RunRow
 }
@@ -349,7 +351,6 @@ type Schedule struct {
 	PausedUntil   time.Time
 	Next          []time.Time
 	RunNow        Action
-	Change        Action
 }
 
 // RunRow is one execution.
@@ -440,6 +441,7 @@ type Accounts struct {
 type Connection struct {
 	Health
 	Endpoint string
+	Halted   string
 	Test     Action
 	Accounts []Account
 }

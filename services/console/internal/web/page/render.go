@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"html"
 	"html/template"
 	"io"
 	"strings"
@@ -61,9 +62,9 @@ func (r *Renderer) Render(w io.Writer, l i18n.Lang, name string, data any) error
 	return err
 }
 
-// Text is a sentence of the catalogue, for texts made outside of templates.
-func (r *Renderer) Text(l i18n.Lang, key string, args ...any) string {
-	return string(r.catalog.Text(l, key, args...))
+// Plain is a sentence of the catalogue as text, for places that escape it themselves.
+func (r *Renderer) Plain(l i18n.Lang, key string, args ...any) string {
+	return html.UnescapeString(string(r.catalog.Text(l, key, args...)))
 }
 
 // Has reports whether the catalogue knows a key.

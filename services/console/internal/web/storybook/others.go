@@ -24,7 +24,7 @@ func centre() []Story {
 			m := message()
 			m.Update = allowed(f, m.Update)
 			old := page.Message{ID: "m2", Kind: "expired", Account: "FR", Zone: Zone, N: 6, Shipments: 6, RaisedAt: ago(26 * time.Hour), OrdersURL: "/orders?message=m2",
-				Update: page.Action{ID: "message-update", Label: "action.update", Why: page.Say("why.none_open")}}
+				Update: page.Action{}}
 			return page.Messages{Frame: f, Open: []page.Message{m, old}, Cleared: []page.Message{cleared(24*time.Hour, 12), cleared(48*time.Hour, 1)}}
 		}},
 		{"messages-busy", "messages", func(f page.Frame) any {
@@ -53,7 +53,7 @@ func jobs() []Story {
 			Phase: job.Finished, Counts: c, URL: "/runs/" + id}
 	}
 	done := row("run-1", job.Schedule, 3*time.Hour, job.Counts{Attempts: 1041, Confirmed: 1034, Deferred: 4, Throttled: 2, NotRequired: 1, Skipped: 1})
-	done.Left = []page.Left{{Why: "held", N: 12}, {Why: "budget", N: 3}}
+	done.Left = []page.Left{{Why: "held", N: 12}, {Why: "time", N: 3}}
 	busy := page.RunRow{ID: "run-2", Connection: "EU1", Accounts: "DE, FR", Kind: job.Manual, Actor: "Anna Krüger", Zone: Zone, Started: ago(4 * time.Minute), Phase: job.Started, Progress: progress(), URL: "/runs/run-2"}
 	joined := row("run-3", job.Replay, 20*time.Minute, job.Counts{})
 	joined.Actor, joined.JoinedTo, joined.JoinedURL = "Anna Krüger", "run-1", "/runs/run-1"
@@ -61,14 +61,14 @@ func jobs() []Story {
 		button := func(acc string) page.Action {
 			return allowed(f, page.Action{ID: "run-" + acc, Label: "action.run", URL: "/runs/new?for=" + acc, Link: true})
 		}
-		change := page.Action{ID: "schedule-DE", Label: "action.schedule", Why: page.Say("why.support")}
+		change := page.Action{ID: "schedule", Label: "action.schedule", Why: page.Say("why.support")}
 		if f.Role.Configures() {
 			change.Why = page.Say("why.later")
 		}
-		return page.Runs{Frame: f, Schedules: []page.Schedule{
-			{Account: "DE", Name: "Amazon.de", Cron: "0 12,15,18 * * *", ZoneID: "Europe/Berlin", Zone: Zone, Next: next(Zone), RunNow: button("DE"), Change: change},
-			{Account: "FR", Name: "Amazon.fr", Cron: "0 12,15,18 * * *", ZoneID: "Europe/Berlin", Zone: Zone, PausedUntil: Now.Add(24 * time.Hour), Next: next(Zone), RunNow: button("FR"), Change: change},
-			{Account: "UK", Name: "Amazon.co.uk", Zone: time.UTC, Off: true, RunNow: button("UK"), Change: change},
+		return page.Runs{Frame: f, Change: change, Schedules: []page.Schedule{
+			{Account: "DE", Name: "Amazon.de", Cron: "0 12,15,18 * * *", ZoneID: "Europe/Berlin", Zone: Zone, Next: next(Zone), RunNow: button("DE")},
+			{Account: "FR", Name: "Amazon.fr", Cron: "0 12,15,18 * * *", ZoneID: "Europe/Berlin", Zone: Zone, PausedUntil: Now.Add(24 * time.Hour), Next: next(Zone), RunNow: button("FR")},
+			{Account: "UK", Name: "Amazon.co.uk", Zone: time.UTC, Off: true, RunNow: button("UK")},
 		}, History: []page.RunRow{joined, done, row("run-0", job.Message, 27*time.Hour, job.Counts{Attempts: 3, Confirmed: 3})}}
 	}
 	detail := func(r page.RunRow) func(page.Frame) any {
@@ -89,7 +89,7 @@ func jobs() []Story {
 		{"run-waiting", "run", func(f page.Frame) any {
 			w := busy
 			p := *progress()
-			p.Waiting, p.WaitUntil = "breaker", Now.Add(40*time.Second)
+			p.Waiting, p.WaitUntil = "503 ServiceUnavailable", Now.Add(40*time.Second)
 			w.Progress = &p
 			return page.Run{Frame: f, RunRow: w}
 		}},

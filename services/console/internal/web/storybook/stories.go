@@ -69,7 +69,7 @@ func overviews() []Story {
 		{"overview-breaker", "overview", func(f page.Frame) any {
 			o := full(f)
 			w := progress()
-			w.Waiting, w.WaitUntil = "breaker", Now.Add(40*time.Second)
+			w.Waiting, w.WaitUntil = "503 ServiceUnavailable", Now.Add(40*time.Second)
 			o.Accounts[0].Running, o.Accounts[0].RunURL = w, "/runs/run-2"
 			o.Accounts[2].Halted = "authorisation revoked (invalid_grant)"
 			o.Connections[0].Breaker, o.Connections[0].Reason, o.Connections[0].Since, o.Connections[0].NextProbe = "open", "503 ServiceUnavailable", ago(2*time.Minute), Now.Add(40*time.Second)

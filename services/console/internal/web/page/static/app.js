@@ -35,10 +35,15 @@
   const zone = $("#zone");
   if (zone) zone.textContent = zone.dataset.text.replace("#", Intl.DateTimeFormat().resolvedOptions().timeZone);
 
-  // Navigation: mark the page we are on.
-  for (const a of $$("[data-nav]")) {
-    const p = new URL(a.href).pathname;
-    if (p === location.pathname || (p !== "/" && location.pathname.startsWith(p + "/"))) a.setAttribute("aria-current", "page");
+  // Navigation: on a narrow screen, show where we are.
+  $(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+  // Sign in by a link: /login#token=... What follows the # never leaves the browser but in the form.
+  const token = $("#f-token"), handed = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token && handed) {
+    history.replaceState(null, "", location.pathname + location.search);
+    token.value = handed;
+    token.form.requestSubmit();
   }
 
   // Forms: choices of a filter apply at once; nothing is sent twice.
