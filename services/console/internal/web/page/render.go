@@ -91,6 +91,7 @@ func (r *Renderer) funcs(l i18n.Lang) template.FuncMap {
 		"detail": func(s Row) template.HTML { return detail(text, s) },
 		"field":  func(name string) template.HTML { return text(fieldKey(name)) },
 		"asset":  r.assets.URL,
+		"here":   here,
 		"dict":   dict,
 		"list":   func(v ...any) []any { return v },
 		"items":  Items,
@@ -253,4 +254,10 @@ func dict(pairs ...any) (map[string]any, error) {
 		m[fmt.Sprint(pairs[i])] = pairs[i+1]
 	}
 	return m, nil
+}
+
+// here reports whether the page at an address belongs to an entry of the navigation.
+func here(at, entry string) bool {
+	path, _, _ := strings.Cut(at, "?")
+	return path == entry || entry != "/" && strings.HasPrefix(path, entry+"/")
 }

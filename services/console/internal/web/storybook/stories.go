@@ -102,7 +102,7 @@ func lists() []Story {
 	}
 	deferred := func(f page.Frame) page.List {
 		l := full(f)
-		l.Deferred, l.Kinds, l.Tabs, l.Rows = true, kinds, nil, rows(shipments()[1:6])
+		l.URL, l.Deferred, l.Kinds, l.Tabs, l.Rows = "/deferred", true, kinds, nil, rows(shipments()[1:6])
 		l.Total, l.Page = page.Count{Shipments: 5}, page.Paging{From: 1, To: 5}
 		return l
 	}

@@ -37,9 +37,12 @@ func must(l *time.Location, err error) *time.Location {
 	return l
 }
 
-// Frame is the surroundings of an example.
-func Frame(l i18n.Lang, theme string, role page.Role) page.Frame {
-	return page.Frame{User: "Anna Krüger", Role: role, Lang: l, Theme: theme, URL: "/", Now: Now, Zone: Zone, Deferred: 4, Messages: 1}
+var places = map[string]string{"overview": "/", "list": "/orders", "order": "/orders/EU1/x/1", "ship": "/ship", "messages": "/messages", "runs": "/runs",
+	"run": "/runs/run-1", "runnew": "/runs/new", "accounts": "/accounts"}
+
+// Frame is the surroundings of the example.
+func (s Story) Frame(l i18n.Lang, theme string, role page.Role) page.Frame {
+	return page.Frame{User: "Anna Krüger", Role: role, Lang: l, Theme: theme, URL: places[s.Page], Now: Now, Zone: Zone, Deferred: 4, Messages: 1}
 }
 
 // Stories lists every example in the order of the navigation.
@@ -95,7 +98,7 @@ func Handler(r *page.Renderer, assets *page.Assets) http.Handler {
 				continue
 			}
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			if err := r.Render(w, lang, s.Page, s.Make(Frame(lang, q.FormValue("theme"), role))); err != nil {
+			if err := r.Render(w, lang, s.Page, s.Make(s.Frame(lang, q.FormValue("theme"), role))); err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 			}
 			return
