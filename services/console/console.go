@@ -18,6 +18,7 @@ import (
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/services/console/internal/notify"
 	"github.com/fertig-project/fertig/services/console/internal/ops"
+	"github.com/fertig-project/fertig/services/console/internal/web"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/ledger"
@@ -99,7 +100,11 @@ func open(ctx context.Context, cfg Config) (*Service, error) {
 		Logger: cfg.Logger, Now: cfg.Now})
 	s.notifier = notify.New(notify.Config{Leases: leases, Board: board, Ledger: led, View: look, Book: book, Input: input, Settings: s.settings.Current,
 		Logger: cfg.Logger, Now: cfg.Now})
-	s.handler = s.routes(guard)
+	pages, err := web.New(web.Config{Ops: s.ops, Sessions: guard, Settings: s.settings.Current, Book: book, Seen: look.Seen, Logger: cfg.Logger, Now: cfg.Now})
+	if err != nil {
+		return nil, err
+	}
+	s.handler = s.routes(guard, pages)
 	if s.listener = cfg.Listener; s.listener == nil {
 		if s.listener, err = net.Listen("tcp", cfg.Listen); err != nil {
 			return nil, fmt.Errorf("listen: %w", err)
@@ -109,7 +114,7 @@ func open(ctx context.Context, cfg Config) (*Service, error) {
 }
 
 // routes joins the API, the probes and the pages under one set of headers.
-func (s *Service) routes(guard *auth.Guard) http.Handler {
+func (s *Service) routes(guard *auth.Guard, pages http.Handler) http.Handler {
 	var health observe.Health
 	health.Add("nats", func(context.Context) error {
 		if !s.cfg.NATS.IsConnected() {
@@ -123,15 +128,10 @@ func (s *Service) routes(guard *auth.Guard) http.Handler {
 	probes := health.Handler()
 	mux.Handle("GET /healthz", probes)
 	mux.Handle("GET /readyz", probes)
-	mux.Handle("/", s.pages(guard))
+	mux.Handle("/", pages)
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(api.Foreign))
 	return secured(sameOrigin.Handler(mux))
-}
-
-// pages is the web interface.
-func (s *Service) pages(*auth.Guard) http.Handler {
-	return http.NotFoundHandler()
 }
 
 // secured sets the headers every answer carries. Pages bring their own scripts and styles as files, so nothing inline and

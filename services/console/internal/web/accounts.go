@@ -37,7 +37,7 @@ func (c *call) accountsPage(status int, form *page.MapForm) error {
 	for i, a := range all {
 		if i == 0 || all[i-1].Connection.ID != a.Connection.ID {
 			id := string(a.Connection.ID)
-			p.Connections = append(p.Connections, page.Connection{Health: connectionHealth(a), Endpoint: a.Connection.Endpoint, Halted: a.Status.Halted,
+			p.Connections = append(p.Connections, page.Connection{Health: connectionHealth(a), Endpoint: a.Connection.Endpoint, Halted: halted(a.Status),
 				Test: c.button(page.Action{ID: "test-" + id, Label: "action.test", URL: "/accounts/" + id + "/test"})})
 		}
 		shown := page.Account{Account: a.Account, Zone: a.Schedule.Location(), Unmapped: waiting[a.ID]}
@@ -123,10 +123,10 @@ func (c *call) testConnection() error {
 		switch {
 		case s.OK && text == "":
 			text = "OK"
-		case !s.OK && c.lang == i18n.EN && s.RemedyEN != "":
-			text += " – " + s.RemedyEN
-		case !s.OK && c.lang == i18n.DE && s.RemedyDE != "":
-			text += " – " + s.RemedyDE
+		case !s.OK && c.lang == i18n.EN && s.Remedy.EN != "":
+			text += " – " + s.Remedy.EN
+		case !s.OK && c.lang == i18n.DE && s.Remedy.DE != "":
+			text += " – " + s.Remedy.DE
 		}
 		n.Lines = append(n.Lines, page.Line{Label: s.Name, Text: clip(text, 200)})
 	}

@@ -61,15 +61,15 @@ func (c *call) button(a page.Action) page.Action {
 
 func (c *call) line(a ops.Account, o ops.AccountOverview, runs []ops.Run) page.AccountLine {
 	l := page.AccountLine{ID: string(a.ID), Name: title(a.Account), Connection: string(a.Connection.ID), Zone: a.Schedule.Location(),
-		Next: o.NextRun, Off: a.Schedule.Off, PausedUntil: o.PausedUntil, Halted: a.Status.Halted}
+		Next: o.NextRun, Off: a.Schedule.Off, PausedUntil: o.PausedUntil, Halted: halted(a.Status)}
 	for _, r := range runs {
 		if r.Connection != a.Connection.ID || !r.Trigger.Scoped(a.ID) {
 			continue
 		}
 		switch r.Log.Phase {
 		case job.Started:
-			if p := a.Status.Run; p != nil && p.RunID == r.ID && !p.Ended && l.Running == nil {
-				l.Running, l.RunURL = p, page.RunURL(r.ID)
+			if p := a.Status.Run; p.RunID == r.ID && !p.Ended && l.Running == nil {
+				l.Running, l.RunURL = &p, page.RunURL(r.ID)
 			}
 			continue
 		case job.Finished:
@@ -99,14 +99,22 @@ func (c *call) health(accounts []ops.Account) []page.Health {
 	return out
 }
 
+// halted is why a connection gets no access to Amazon, empty when it does.
+func halted(s ops.Status) string {
+	if s.TokenBreaker.State != "open" {
+		return ""
+	}
+	return s.TokenBreaker.Reason
+}
+
 func connectionHealth(a ops.Account) page.Health {
 	s := a.Status
 	h := page.Health{ID: string(a.Connection.ID), Name: a.Connection.Name, Mode: a.Connection.Mode, Region: a.Connection.Region, Known: s.Known && s.Breaker.State != "",
-		Breaker: s.Breaker.State, Reason: s.Breaker.Reason, Since: s.Breaker.Since, NextProbe: s.Breaker.NextProbe, Rate: s.Quota.PerSecond, Zone: a.Schedule.Location()}
+		Breaker: s.Breaker.State, Reason: s.Breaker.Reason, Since: s.Breaker.Since, NextProbe: s.Breaker.NextProbe, Rate: s.Rate, Zone: a.Schedule.Location()}
 	if h.Name == "" {
 		h.Name = h.ID
 	}
-	if r := s.Run; r != nil && !r.Ended {
+	if r := s.Run; r.RunID != "" && !r.Ended {
 		h.Waiting, h.ETA = max(0, r.Total-r.Done), r.ETA
 	}
 	return h

@@ -60,8 +60,8 @@ func (c *call) progress() (map[string]*job.Progress, error) {
 	}
 	out := map[string]*job.Progress{}
 	for _, a := range accounts {
-		if p := a.Status.Run; p != nil && !p.Ended {
-			out[p.RunID] = p
+		if p := a.Status.Run; p.RunID != "" && !p.Ended {
+			out[p.RunID] = &p
 		}
 	}
 	return out, nil
