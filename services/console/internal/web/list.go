@@ -29,7 +29,7 @@ func (c *call) list(path string) error {
 		return err
 	}
 	l.Chips = chips(path, q, l)
-	if err := c.tabs(&l, q); err == nil {
+	if err = c.tabs(&l, q); err == nil {
 		err = c.rows(&l, f, path, q)
 	}
 	if err != nil {

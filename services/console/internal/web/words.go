@@ -25,6 +25,7 @@ var known = []struct {
 	{"order", regexp.MustCompile(`is not an Amazon order id`), "problem.order"},
 	{"package", regexp.MustCompile(`must be a positive number`), "problem.package"},
 	{"account", regexp.MustCompile(`already known under account`), "problem.account_other"},
+	{"", regexp.MustCompile(`is not among the accounts`), "problem.foreign_account"},
 	{"account", regexp.MustCompile(`is missing|is not configured|is not an account`), "problem.account"},
 	{"comment", regexp.MustCompile(`is missing`), "flash.comment"},
 	{"items", regexp.MustCompile(`.`), "problem.items"},
