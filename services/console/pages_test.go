@@ -124,7 +124,6 @@ func (s shown) row(k shipment.Key) string {
 func test(name string) string { return `data-test="` + name + `"` }
 
 func TestNothingIsSeenWithoutASession(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	k := b.accept("DE", 1)
 	v := b.visitor("")
@@ -167,7 +166,6 @@ func posts(k shipment.Key) []string {
 }
 
 func TestRolesAndForeignPages(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	k := b.accept("DE", 1)
 	before, err := b.led.History(b.ctx, k)
@@ -219,7 +217,6 @@ func TestRolesAndForeignPages(t *testing.T) {
 }
 
 func TestMarkAsShipped(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	v := b.visitor(operator)
 	v.get("/ship").has(t, test("ship-form"), "Germany")
@@ -271,7 +268,6 @@ func endOfToday() time.Time {
 }
 
 func TestRepairOneOrder(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	k := b.accept("DE", 1)
 	b.reject(k, "r1")
@@ -335,7 +331,6 @@ func (b *bed) head(k shipment.Key) shipment.Shipment {
 }
 
 func TestListsFiltersAndBulk(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	var keys []shipment.Key
 	for n := 1; n <= 55; n++ {
@@ -389,7 +384,6 @@ func TestListsFiltersAndBulk(t *testing.T) {
 }
 
 func TestMessageAndItsButtons(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	k, fine := b.accept("DE", 1), b.accept("DE", 2)
 	v := b.visitor(operator)
@@ -430,7 +424,6 @@ func TestMessageAndItsButtons(t *testing.T) {
 }
 
 func TestRunNowAndAccounts(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	k := b.accept("DE", 1)
 	v := b.visitor(operator)
@@ -465,7 +458,6 @@ func TestRunNowAndAccounts(t *testing.T) {
 }
 
 func TestPreferencesStayHere(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	v := b.visitor(viewer)
 	v.get("/").has(t, `<html lang="de"`, "Übersicht")
@@ -481,7 +473,6 @@ func TestPreferencesStayHere(t *testing.T) {
 
 // TestNothingSendersWriteBecomesMarkup puts markup into every field a sender, Amazon or a colleague can fill.
 func TestNothingSendersWriteBecomesMarkup(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	const evil = `"'><script>alert(1)</script><img src=x onerror=alert(2)>{{.}}`
 	k := keyOf("EU", 1)
@@ -512,7 +503,6 @@ func TestNothingSendersWriteBecomesMarkup(t *testing.T) {
 }
 
 func TestOpenPagesHearOfChanges(t *testing.T) {
-	t.Parallel()
 	b := start(t, redistest.Mini(t))
 	k := b.accept("DE", 1)
 	v := b.visitor(viewer)
