@@ -193,8 +193,10 @@ func step(s Shipment, e Event) Shipment {
 	case Include, Requeued:
 		s.AgeWaiver = s.AgeWaiver || e.Waiver
 		if s.State != Pending && s.State != Deferred {
-			s = resting(s)
+			return resting(s)
 		}
+		// Somebody who asks for it again has repaired something: data, or a mapping that decides about it.
+		s.Changed = s.Changed || s.State == Deferred
 	case Amended:
 		s.Data, s.Changed = *e.Data, true
 	case Found:

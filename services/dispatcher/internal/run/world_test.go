@@ -446,7 +446,7 @@ var errDown = fault.New(fault.Unavailable, "the store is away")
 // until waits in virtual time for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Hour); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Hour); !ok(); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited ten hours for %s", what)
 		}
