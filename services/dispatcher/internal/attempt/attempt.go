@@ -199,7 +199,7 @@ func (a *Attempter) conclude(ctx context.Context, recorded shipment.Entry, answe
 }
 
 func (a *Attempter) outcome(recorded shipment.Entry, answer Answer, v plan.Verdict, run string) shipment.Event {
-	ev := shipment.Event{ID: newID(), Type: v.Type, At: a.Now(), Actor: a.Actor, Run: run, Comment: v.Reason,
+	ev := shipment.Event{ID: newID(), Type: v.Type, At: a.Now(), Actor: a.Actor, Run: run,
 		Attempt: recorded.After.Attempt, To: v.To, Kind: v.Kind}
 	if v.Type == shipment.Outcome {
 		said := answer.Said
@@ -237,7 +237,7 @@ func late(now shipment.Entry, ev shipment.Event) shipment.Event {
 // note keeps for the record an answer that does not fit any more.
 func note(ev shipment.Event) shipment.Event {
 	return shipment.Event{ID: ev.ID, Type: shipment.Noted, At: ev.At, Actor: ev.Actor, Run: ev.Run, Answer: ev.Answer,
-		Comment: "late answer: " + ev.Comment}
+		Comment: "the answer came late"}
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
