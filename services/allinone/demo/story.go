@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fertig-project/fertig/services/console/cli"
@@ -117,6 +116,10 @@ func (s *Story) follow(ctx context.Context, runs []client.Run) error {
 	for open := len(runs); open > 0; {
 		select {
 		case p := <-told:
+			if why := value(p.Waiting); why != "" && why != value(latest[p.RunId].Waiting) {
+				bar.End()
+				s.say("%s waits: %s", p.Connection, why)
+			}
 			latest[p.RunId] = p
 			done, total, remark := combine(latest)
 			bar.Show(s.cfg.Now(), done, total, remark)
@@ -168,15 +171,11 @@ func (s *Story) lookUp(ctx context.Context, id string) (client.Run, error) {
 
 func combine(latest map[string]client.Progress) (done, total int, remark string) {
 	var confirmed, deferred int
-	var waiting []string
 	for _, p := range latest {
 		done, total = done+p.Done, total+p.Total
 		confirmed, deferred = confirmed+p.Confirmed, deferred+p.Deferred
-		if p.Waiting != nil && *p.Waiting != "" {
-			waiting = append(waiting, p.Connection+" waits: "+*p.Waiting)
-		}
 	}
-	return done, total, strings.TrimSpace(fmt.Sprintf("confirmed %d, deferred %d %s", confirmed, deferred, strings.Join(waiting, ", ")))
+	return done, total, fmt.Sprintf("confirmed %d, deferred %d", confirmed, deferred)
 }
 
 func (s *Story) result(ctx context.Context, id string) error {

@@ -85,10 +85,11 @@ func (b *Bar) Show(now time.Time, done, total int, remark string) {
 	fmt.Fprintf(b.to, "\r\033[K%s [%s%s] %d/%d %s", b.label, strings.Repeat("=", filled), strings.Repeat(" ", width-filled), done, total, remark)
 }
 
-// End leaves the line the bar was drawn on.
+// End leaves the line the bar was drawn on. The bar may be shown again.
 func (b *Bar) End() {
 	if b.drawn {
 		fmt.Fprintln(b.to)
+		b.drawn = false
 	}
 }
 
