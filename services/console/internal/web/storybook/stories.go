@@ -147,6 +147,9 @@ func order(f page.Frame, s shipment.Shipment) page.Order {
 		Form:    page.ShipForm{Carrier: s.Data.Carrier, Service: s.Data.Service, Tracking: s.Data.Tracking, ShippedAt: s.Data.ShippedAt.In(Zone).Format("2006-01-02T15:04")},
 		Actions: page.OrderActions(f.Role, s), Mapped: &settings.Mapped{CarrierCode: s.Data.Carrier, ShippingMethod: "Paket"}, MappedRule: s.Data.Carrier == "DHL",
 		MapURL: "/accounts?map=DE&carrier=" + s.Data.Carrier + "#map", Steps: page.Steps(history(s))}
+	if !f.Role.Acts() {
+		o.MapURL = ""
+	}
 	if s.State == shipment.Pending {
 		other := shipments()[10]
 		other.Key, other.Package = s.Key, "2"
