@@ -66,7 +66,11 @@ func groups(in []shipment.Shipment, list string) []page.Group {
 		i, ok := at[id]
 		if !ok {
 			i = len(out)
-			g := page.Group{Text: s.Answer.Message, Remedy: page.Remedy(s)}
+			g := page.Group{Text: s.Answer.Message, Remedy: page.Remedy(s), Lead: page.Lead(s)}
+			if s.Kind == shipment.Incomplete {
+				said := page.Say("detail.incomplete", "field", page.Say("field."+page.MissingField(s)))
+				g.Ours = &said
+			}
 			if g.Text == "" {
 				g.Text = s.Answer.Code
 			}

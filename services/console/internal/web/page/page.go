@@ -325,11 +325,16 @@ type Message struct {
 	Detail    string // file, or why a connection is halted
 }
 
+// Slim reports whether the message is only a line: it lists nothing and has no button.
+func (m Message) Slim() bool { return len(m.Groups) == 0 && m.Update.ID == "" }
+
 // Group is equal failures of a message.
 type Group struct {
 	N      int
-	Text   string
-	Remedy outcome.Text
+	Text   string       // Amazon's words
+	Ours   *Sentence    // or ours, when nothing was sent
+	Lead   string       // catalogue key of our remedy
+	Remedy outcome.Text // or the outcome catalogue's
 	URL    string
 }
 

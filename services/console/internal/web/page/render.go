@@ -73,9 +73,17 @@ func (r *Renderer) Has(key string) bool { return r.catalog.Has(key) }
 func (r *Renderer) funcs(l i18n.Lang) template.FuncMap {
 	text := func(key string, args ...any) template.HTML { return r.catalog.Text(l, key, args...) }
 	return template.FuncMap{
-		"t":     text,
-		"has":   r.catalog.Has,
-		"say":   func(s Sentence) template.HTML { return r.sentence(l, s) },
+		"t":   text,
+		"has": r.catalog.Has,
+		"say": func(s any) template.HTML {
+			switch s := s.(type) {
+			case Sentence:
+				return r.sentence(l, s)
+			case *Sentence:
+				return r.sentence(l, *s)
+			}
+			return ""
+		},
 		"num":   func(n int) string { return i18n.Number(l, int64(n)) },
 		"rate":  func(f float64) string { return i18n.Format(l, f) },
 		"when":  func(t time.Time, z *time.Location) template.HTML { return timeTag(l, t, z, "datetime") },
