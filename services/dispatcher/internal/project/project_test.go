@@ -32,7 +32,7 @@ func newBed(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := redistest.Mini(t)
+	r := redistest.Real(t)
 	return &bed{t, l, view.New(r, view.Options{}), r}
 }
 
@@ -86,7 +86,7 @@ func (b *bed) project(l Ledger) (again chan<- struct{}, stop func()) {
 // shows waits until the view equals the ledger: the newest entry of every shipment and as many as there are.
 func (b *bed) shows(pending, excluded int) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	seq, err := b.ledger.LastSeq(ctx)
 	if err != nil {
@@ -112,7 +112,7 @@ func (b *bed) shows(pending, excluded int) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, c := range counts {
+	for _, c := range counts.Cells {
 		want := map[shipment.State]int64{shipment.Pending: int64(pending), shipment.Excluded: int64(excluded)}[c.State]
 		if c.Kind == "" && c.Fingerprint == "" && int64(c.N) != want {
 			b.t.Errorf("counted %+v, want %d", c, want)
@@ -146,4 +146,15 @@ func (b *bed) restore(image map[string]string) {
 			b.t.Fatal(err)
 		}
 	}
+}
+
+const patience = 20 * time.Second
+
+// position waits until the view's position is as wanted.
+func (b *bed) position(what string, ok func(view.Cursor) bool) {
+	b.t.Helper()
+	natstest.Until(b.t, patience, what, func() bool {
+		c, err := b.view.Position(b.t.Context())
+		return err == nil && ok(c)
+	})
 }
