@@ -252,7 +252,7 @@ func TestRedisWipedDuringARun(t *testing.T) {
 		gate := make(chan struct{})
 		b.amazon.on(order(0), func(int, http.ResponseWriter, *http.Request, func()) bool { <-gate; return false })
 		var events []event.Event
-		for i := range 250 {
+		for i := range 130 {
 			events = append(events, b.shipped(i, func(s *event.Shipped) {
 				s.ShipBy = &event.Time{Time: time.Now().Add(time.Duration(i) * time.Hour)}
 			}))
@@ -265,7 +265,7 @@ func TestRedisWipedDuringARun(t *testing.T) {
 		}
 		close(gate)
 		b.finished(run)
-		for i := range 250 {
+		for i := range 130 {
 			b.state(key(i), shipment.Confirmed, "")
 			if n := b.amazon.count(order(i)); n != 1 {
 				t.Errorf("order %d was sent %d times", i, n)

@@ -141,7 +141,7 @@ type slow struct {
 }
 
 func (s slow) Step(ctx context.Context, last shipment.Entry, ev shipment.Event) (shipment.Entry, error) {
-	time.Sleep(s.takes)
+	<-time.After(s.takes)
 	return s.book.Step(ctx, last, ev)
 }
 

@@ -157,7 +157,7 @@ func TestTwoReadingsTakeTheirTime(t *testing.T) {
 		s.Inquiry = &shipment.Inquiry{Since: began}
 		readings := 0
 		for !s.Inquiry.Settled {
-			time.Sleep(7 * time.Second)
+			<-time.After(7 * time.Second)
 			now := time.Now()
 			if now.Before(timing.Due(*s.Inquiry)) {
 				continue

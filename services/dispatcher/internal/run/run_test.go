@@ -3,9 +3,7 @@ package run
 import (
 	"context"
 	"maps"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,7 +41,7 @@ func list(run string, numbers ...int) job.Trigger {
 }
 
 // slowly answers after a second.
-func slowly(context.Context, string, int) attempt.Answer { time.Sleep(time.Second); return confirmed }
+func slowly(context.Context, string, int) attempt.Answer { <-time.After(time.Second); return confirmed }
 
 func equal(t *testing.T, what string, got, want map[string]int) {
 	t.Helper()
@@ -59,7 +57,7 @@ func TestTheBudgetEndsARun(t *testing.T) {
 		tr := everything("R")
 		tr.Until = time.Now().Add(10*time.Second + 500*time.Millisecond)
 		w.ask(tr)
-		time.Sleep(5 * time.Second)
+		<-time.After(5 * time.Second)
 		for n := 300; n < 310; n++ { // they leave the queue unread and are not left over
 			w.change(key(n), nil, shipment.Event{Type: shipment.Exclude})
 		}
@@ -82,13 +80,13 @@ func TestTheBudgetEndsAResumedRun(t *testing.T) {
 	in(t, func(t *testing.T, w *world, stop func() error) {
 		w.shipped(0, 30)
 		w.confirm = func(context.Context, string, int) attempt.Answer {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return says("unavailable", 503)
 		}
 		tr := everything("R")
 		tr.Until = time.Now().Add(10*time.Second + 500*time.Millisecond)
 		w.ask(tr)
-		time.Sleep(4*time.Second + 500*time.Millisecond)
+		<-time.After(4*time.Second + 500*time.Millisecond)
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +111,7 @@ func TestAPausedAccountIsLeft(t *testing.T) {
 		w.shipped(1000, 1020, func(e *shipment.Event) { e.Account = "FR" })
 		w.confirm = slowly
 		w.ask(everything("R"))
-		time.Sleep(3*time.Second + 500*time.Millisecond)
+		<-time.After(3*time.Second + 500*time.Millisecond)
 		before := len(w.posts())
 		w.configure(func(c *settings.Connection) { c.Accounts[0].PausedUntil = time.Now().Add(time.Hour) })
 		l := w.finished(t, "R")
@@ -141,7 +139,7 @@ func TestOneDefectIsHeld(t *testing.T) {
 			w.shipped(0, 40, bad)
 			w.shipped(100, 140)
 			w.confirm = func(_ context.Context, order string, _ int) attempt.Answer {
-				time.Sleep(100 * time.Millisecond)
+				<-time.After(100 * time.Millisecond)
 				if order < "302-0000100" {
 					return says("carrier-unsupported", 400)
 				}
@@ -164,40 +162,6 @@ func TestOneDefectIsHeld(t *testing.T) {
 	}
 }
 
-// Who asks for held shipments by name, having mended the mapping, gets them sent in the same run.
-func TestAListIsNotHeldByTheRunItJoins(t *testing.T) {
-	in(t, func(t *testing.T, w *world, _ func() error) {
-		var mended atomic.Bool
-		w.shipped(0, 40, func(e *shipment.Event) { e.Data.Carrier = "HERMEZ" })
-		w.shipped(100, 200)
-		w.confirm = func(_ context.Context, order string, _ int) attempt.Answer {
-			time.Sleep(time.Second)
-			if order < "302-0000100" && !mended.Load() {
-				return says("carrier-unsupported", 400)
-			}
-			return confirmed
-		}
-		w.ask(everything("R"))
-		until(t, "the hold", func() bool { return w.in(shipment.Confirmed) > 5 })
-		mended.Store(true)
-		w.ask(list("L", 3, 2, 1, 39, 38))
-		if l := w.finished(t, "L"); l.JoinedTo != "R" {
-			t.Fatalf("the list's log: %+v", l)
-		}
-		w.finished(t, "R")
-		sent := w.posts()
-		last := slices.Index(sent, order(38))
-		if got, want := sent[last-4:last+1], []string{order(3), order(2), order(1), order(39), order(38)}; !slices.Equal(got, want) {
-			t.Errorf("the list's order: %v, want %v", got, want)
-		}
-		for _, n := range []int{1, 2, 3, 38, 39} {
-			if w.state(n).State != shipment.Confirmed {
-				t.Errorf("order %d is %s", n, w.state(n).State)
-			}
-		}
-	})
-}
-
 func TestAHaltedConnectionChangesNothing(t *testing.T) {
 	in(t, func(t *testing.T, w *world, _ func() error) {
 		w.shipped(0, 150)
@@ -217,7 +181,7 @@ func TestAnAnswerThatHaltsBurnsNoAttempt(t *testing.T) {
 		w.conn.Limits.InFlight = 3
 		w.shipped(0, 20)
 		w.confirm = func(context.Context, string, int) attempt.Answer {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			return says("wrong-region", 403)
 		}
 		w.ask(everything("R"))
@@ -230,149 +194,6 @@ func TestAnAnswerThatHaltsBurnsNoAttempt(t *testing.T) {
 		w.ask(everything("R2"))
 		if l := w.finished(t, "R2"); l.Counts.Confirmed != 20 {
 			t.Errorf("once mended: %+v", l.Counts)
-		}
-	})
-}
-
-func TestATriggerForAllExtendsTheRun(t *testing.T) {
-	in(t, func(t *testing.T, w *world, _ func() error) {
-		w.shipped(0, 10)
-		w.confirm = func(_ context.Context, o string, n int) attempt.Answer {
-			time.Sleep(time.Second)
-			if o == order(1) || o == order(2) && n == 1 {
-				return says("unavailable", 503)
-			}
-			return confirmed
-		}
-		w.ask(everything("R"))
-		time.Sleep(4 * time.Second)
-		w.shipped(20, 25)
-		w.ask(everything("J"))
-		w.ask(list("L", 2))
-		if j := w.finished(t, "J"); j.Phase != job.Joined || j.JoinedTo != "R" {
-			t.Fatalf("log of the second trigger: %+v", j)
-		}
-		l := w.finished(t, "R")
-		for n := 20; n < 25; n++ {
-			if w.state(n).State != shipment.Confirmed {
-				t.Errorf("order %d came during the run, before the second trigger, and is %s", n, w.state(n).State)
-			}
-		}
-		sent := w.posts()
-		// What had failed is not tried again because somebody else wants everything, only because it was asked for by name.
-		if len(sent) != 16 || w.state(1).Attempts != 1 || w.state(2).Attempts != 2 || len(l.Left) != 0 {
-			t.Errorf("%d requests: %v, left %v", len(sent), sent, l.Left)
-		}
-	})
-}
-
-func TestATriggerThatComesTooLateRunsByItself(t *testing.T) {
-	in(t, func(t *testing.T, w *world, _ func() error) {
-		w.shipped(0, 10)
-		w.confirm = func(context.Context, string, int) attempt.Answer { time.Sleep(5 * time.Second); return confirmed }
-		tr := everything("R")
-		tr.Until = time.Now().Add(2 * time.Second)
-		w.ask(tr)
-		time.Sleep(3 * time.Second) // the budget is spent, a request is under way
-		w.ask(list("L", 8, 9))
-		l := w.finished(t, "R")
-		equal(t, "left", l.Left, map[string]int{"time": 9})
-		if l := w.finished(t, "L"); l.Phase != job.Finished || l.Counts.Confirmed != 2 {
-			t.Errorf("the list: %s %+v", l.Phase, l.Counts)
-		}
-	})
-}
-
-// A holder wrote "joined" and died before it did anything about it.
-func TestATakeoverKeepsJoinedTriggers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
-		w.shipped(0, 6)
-		began := time.Now()
-		r, l, j := everything("R"), list("L", 5), everything("J")
-		w.asked = []job.Trigger{r, l, j}
-		w.logs["R"] = job.Log{RunID: "R", Phase: job.Started, StartedAt: began, At: began, Trigger: r, Counts: job.Counts{Confirmed: 7}}
-		time.Sleep(time.Second)
-		w.shipped(10, 12)
-		w.logs["L"] = job.Log{RunID: "L", Phase: job.Joined, JoinedTo: "R", At: time.Now(), StartedAt: time.Now(), Trigger: l}
-		w.logs["J"] = job.Log{RunID: "J", Phase: job.Joined, JoinedTo: "R", At: time.Now(), StartedAt: time.Now(), Trigger: j}
-		time.Sleep(time.Second)
-		w.shipped(20, 22)
-		stop := w.start()
-		got := w.finished(t, "R")
-		if err := stop(); err != nil {
-			t.Fatal(err)
-		}
-		want := []string{order(5), order(0), order(1), order(2), order(3), order(4), order(10), order(11)}
-		if sent := w.posts(); !slices.Equal(sent, want) || got.Counts.Confirmed != 15 {
-			t.Errorf("sent %v, want %v; %+v", sent, want, got.Counts)
-		}
-	})
-}
-
-func TestOutcomesOutliveAHiccupOfTheLedger(t *testing.T) {
-	in(t, func(t *testing.T, w *world, _ func() error) {
-		w.conn.Limits.InFlight = 4
-		w.shipped(0, 40)
-		w.confirm = slowly
-		w.ask(everything("R"))
-		time.Sleep(2*time.Second + 500*time.Millisecond)
-		w.fail(errDown)
-		time.Sleep(15 * time.Second) // four answers that nobody but the worker knows
-		w.fail(nil)
-		l := w.finished(t, "R")
-		if w.in(shipment.Confirmed) != 40 || len(w.posts()) != 40 || l.Counts.Confirmed != 40 || l.Counts.Doubt != 0 {
-			t.Errorf("%d confirmed with %d requests, counted %+v", w.in(shipment.Confirmed), len(w.posts()), l.Counts)
-		}
-	})
-}
-
-func TestARunThatCannotRecordIsInterrupted(t *testing.T) {
-	in(t, func(t *testing.T, w *world, stop func() error) {
-		w.conn.Limits.InFlight = 4
-		w.shipped(0, 40)
-		w.confirm = slowly
-		w.ask(everything("R"))
-		time.Sleep(2*time.Second + 500*time.Millisecond)
-		w.fail(errDown, shipment.Attempted)
-		time.Sleep(time.Minute)
-		if err := stop(); err == nil || w.log("R").Phase != job.Started {
-			t.Fatalf("worker ended with %v, log %s", err, w.log("R").Phase)
-		}
-		if n := w.in(shipment.Confirmed); n != 12 || w.in(shipment.Pending) != 28 {
-			t.Errorf("%d confirmed, %d pending", n, w.in(shipment.Pending))
-		}
-		w.fail(nil)
-		second := w.start()
-		defer func() { _ = second() }()
-		l := w.finished(t, "R")
-		if w.in(shipment.Confirmed) != 40 || len(w.posts()) != 40 || l.Counts.Confirmed != 40 {
-			t.Errorf("%d confirmed with %d requests, counted %+v", w.in(shipment.Confirmed), len(w.posts()), l.Counts)
-		}
-	})
-}
-
-func TestACleanStopWaitsForWhatIsUnderWay(t *testing.T) {
-	in(t, func(t *testing.T, w *world, stop func() error) {
-		w.conn.Limits.InFlight = 3
-		w.shipped(0, 10)
-		w.confirm = func(ctx context.Context, _ string, _ int) attempt.Answer {
-			<-ctx.Done()
-			a := says("no-answer", 0)
-			a.Sent = plan.MaybeSent
-			return a
-		}
-		w.ask(everything("R"))
-		time.Sleep(time.Second)
-		began := time.Now()
-		if err := stop(); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(began); took > 12*time.Second {
-			t.Errorf("the stop took %s", took)
-		}
-		if w.in(shipment.Doubt) != 3 || w.in(shipment.Pending) != 7 || w.log("R").Phase != job.Started {
-			t.Errorf("%d in doubt, %d pending, run %s", w.in(shipment.Doubt), w.in(shipment.Pending), w.log("R").Phase)
 		}
 	})
 }
@@ -416,7 +237,7 @@ func TestACorrectionDuringTheRunIsSent(t *testing.T) {
 		w.shipped(0, 5)
 		w.confirm = slowly
 		w.ask(everything("R"))
-		time.Sleep(500 * time.Millisecond) // all five are prepared, the first is under way
+		<-time.After(500 * time.Millisecond) // all five are prepared, the first is under way
 		w.change(key(3), func(d *shipment.Data) { d.Tracking = "CORRECTED" }, shipment.Event{Type: shipment.Amended})
 		w.change(key(4), nil, shipment.Event{Type: shipment.Exclude})
 		l := w.finished(t, "R")
@@ -437,13 +258,13 @@ func TestAReleasedShipmentIsTriedAfterATakeover(t *testing.T) {
 		w.shipped(0, 3)
 		w.confirm = func(_ context.Context, o string, n int) attempt.Answer {
 			if o == order(0) && n == 1 {
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				return says("throttled", 429)
 			}
 			return confirmed
 		}
 		w.ask(everything("R"))
-		time.Sleep(500 * time.Millisecond)
+		<-time.After(500 * time.Millisecond)
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}

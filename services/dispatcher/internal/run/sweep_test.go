@@ -56,7 +56,7 @@ func TestAnUnreadableDoubtDoesNotSpendTheQuota(t *testing.T) {
 		}
 		w.ask(everything("R"))
 		w.finished(t, "R")
-		time.Sleep(13 * time.Minute)
+		<-time.After(13 * time.Minute)
 		if w.state(1).State != shipment.Confirmed || w.state(0).State != shipment.Doubt {
 			t.Errorf("%s, %s", w.state(0).State, w.state(1).State)
 		}
@@ -76,7 +76,7 @@ func TestNobodyIsAskedWhileAmazonIsAway(t *testing.T) {
 		}
 		w.ask(everything("R"))
 		w.finished(t, "R")
-		time.Sleep(2*time.Minute + 10*time.Second)
+		<-time.After(2*time.Minute + 10*time.Second)
 		if n := w.readings(); n > 15 {
 			t.Errorf("%d readings were asked for in ten seconds", n)
 		}
@@ -101,11 +101,11 @@ func TestOrphans(t *testing.T) {
 			}
 		}
 		stop := w.start() // its token is 8
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		if w.state(0).State != shipment.Doubt || w.state(1).State != shipment.Transmitting {
 			t.Errorf("before the answer is due: %s, %s", w.state(0).State, w.state(1).State)
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		if w.state(1).State != shipment.Doubt {
 			t.Errorf("after it was due: %s", w.state(1).State)
 		}
@@ -121,7 +121,7 @@ func TestShipmentsAgeWithoutRuns(t *testing.T) {
 		aged := time.Now().Add(time.Hour)
 		w.shipped(0, 1, func(e *shipment.Event) { e.Data.ShippedAt = aged.Add(-7 * 24 * time.Hour) })
 		w.begin()
-		time.Sleep(time.Hour + 2*time.Minute)
+		<-time.After(time.Hour + 2*time.Minute)
 		if s := w.state(0); s.State != shipment.Expired || s.Since.Before(aged) || s.Since.After(aged.Add(time.Minute)) {
 			t.Errorf("%s since %s, due %s", s.State, s.Since, aged)
 		}
