@@ -98,6 +98,11 @@ func (s *System) lay(ctx context.Context) error {
 	if err := stream.Ensure(ctx, js, stream.Options{Replicas: 1}); err != nil {
 		return err
 	}
+	if f.Listen.NATS == "" {
+		if err := release(ctx, js); err != nil {
+			return err
+		}
+	}
 	r, err := embedded.OpenRedis(ctx, f.Redis.URL, log)
 	if err != nil {
 		return err
@@ -108,6 +113,26 @@ func (s *System) lay(ctx context.Context) error {
 		return err
 	}
 	return s.configure(ctx, js)
+}
+
+// release gives up leases that a process before us left behind when it was killed, instead of waiting for their end. The
+// lock on the data directory proves that it is gone; only where others may connect could a holder still live.
+func release(ctx context.Context, js jetstream.JetStream) error {
+	kv, err := js.KeyValue(ctx, stream.LeaseBucket)
+	if err != nil {
+		return fmt.Errorf("open lease bucket: %w", err)
+	}
+	keys, err := kv.Keys(ctx)
+	if errors.Is(err, jetstream.ErrNoKeysFound) {
+		return nil
+	}
+	for _, k := range keys {
+		err = errors.Join(err, kv.Delete(ctx, k))
+	}
+	if err != nil {
+		return fmt.Errorf("release old leases: %w", err)
+	}
+	return nil
 }
 
 // configure starts the simulator if there is one and stores the settings, pointed at it.
