@@ -53,7 +53,7 @@ func run(ctx context.Context) error {
 	var b bench
 	only := flag.String("only", "", "parts to measure, separated by commas; default all")
 	flag.StringVar(&b.fertig, "fertig", "bin/fertig", "the built binary")
-	flag.Float64Var(&b.scale, "scale", 50, "how many times faster than Amazon's 2 per second the quota figures run")
+	flag.Float64Var(&b.scale, "scale", 10, "how many times faster than Amazon's 2 per second the quota figures run")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of this process (dispatcher, NATS, Redis) to a file")
 	flag.Parse()
 	if *profile != "" {

@@ -118,7 +118,9 @@ func (s *senders) publish(ctx context.Context, parcels []parcel) error {
 func (s *senders) report(ctx context.Context, door string, parcels []parcel) error {
 	body := client.ReportRequest{}
 	for _, p := range parcels {
-		body.Reports = append(body.Reports, p.report())
+		r, source := p.report(), client.ReportSource(door)
+		r.Source = &source
+		body.Reports = append(body.Reports, r)
 	}
 	r, err := s.api.ReportShipmentsWithResponse(ctx, body)
 	if err != nil {

@@ -27,7 +27,8 @@ func (a *app) ship() *cobra.Command {
 		Long:    "Mark an order as shipped. It is queued at once and sent by the next run.",
 		Example: "  fertig ship 302-1234567-1234567 --account DE --carrier DHL --tracking 00340434161094042557",
 		RunE: a.run(func(cmd *cobra.Command, c call, args []string) error {
-			r.AmazonOrderId = args[0]
+			hand := client.Hand
+			r.AmazonOrderId, r.Source = args[0], &hand
 			if shippedAt == "" {
 				shippedAt = c.Now().Format("2006-01-02T15:04:05Z07:00")
 			}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/fertig-project/fertig/services/console/internal/api/gen"
@@ -45,7 +46,7 @@ func reported(in gen.Report) (ops.Reported, *door.Problem) {
 	out := ops.Reported{ID: val(in.Id), Data: event.Shipped{
 		Connection: val(in.Connection), Account: in.Account, Order: in.AmazonOrderId, Package: val(in.PackageReferenceId),
 		Carrier: val(in.Carrier), Service: val(in.Service), Tracking: val(in.TrackingNumber), Items: items(in.Items),
-		Label: shipment.LabelSource(val(in.LabelSource)), Programs: val(in.Programs), Reference: val(in.Reference), Source: "api"}}
+		Label: shipment.LabelSource(val(in.LabelSource)), Programs: val(in.Programs), Reference: val(in.Reference), Source: cmp.Or(string(val(in.Source)), "api")}}
 	switch val(in.Type) {
 	case "", gen.ReportTypeShipped:
 		out.Type = event.TypeShipped

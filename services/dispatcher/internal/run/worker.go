@@ -153,13 +153,16 @@ type partError struct {
 func (e *partError) Error() string { return e.part + ": " + e.err.Error() }
 func (e *partError) Unwrap() error { return e.err }
 
-// every calls f at once and then at intervals. A failing sweep is logged and tried again: the next one does its work.
+// every calls f at once and then at intervals. A failing sweep is tried again, the next one does its work; only one that
+// fails twice in a row is worth a warning, for at the start the view is often still being built.
 func (w *Worker) every(d time.Duration, f func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		tick := time.NewTicker(d)
 		defer tick.Stop()
-		for {
-			if err := f(ctx); err != nil && ctx.Err() == nil {
+		for failed := 0; ; {
+			if err := f(ctx); err == nil {
+				failed = 0
+			} else if failed++; failed > 1 && ctx.Err() == nil {
 				w.Logger.Warn("sweep incomplete, will be repeated", "error", err)
 			}
 			select {

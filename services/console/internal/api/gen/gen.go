@@ -324,6 +324,24 @@ func (e ReportLabelSource) Valid() bool {
 	}
 }
 
+// Defines values for ReportSource.
+const (
+	Api  ReportSource = "api"
+	Hand ReportSource = "hand"
+)
+
+// Valid indicates whether the value is a known member of the ReportSource enum.
+func (e ReportSource) Valid() bool {
+	switch e {
+	case Api:
+		return true
+	case Hand:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReportType.
 const (
 	ReportTypeAmended   ReportType = "amended"
@@ -928,13 +946,19 @@ type Report struct {
 	ShipBy *string `json:"shipBy,omitempty"`
 
 	// ShippedAt RFC 3339 with a zone, or a date, which stands for the end of that day in the account's zone. Needed unless withdrawn
-	ShippedAt      *string     `json:"shippedAt,omitempty"`
-	TrackingNumber *string     `json:"trackingNumber,omitempty"`
-	Type           *ReportType `json:"type,omitempty"`
+	ShippedAt *string `json:"shippedAt,omitempty"`
+
+	// Source The door: api (default), or hand where a person reported it
+	Source         *ReportSource `json:"source,omitempty"`
+	TrackingNumber *string       `json:"trackingNumber,omitempty"`
+	Type           *ReportType   `json:"type,omitempty"`
 }
 
 // ReportLabelSource defines model for Report.LabelSource.
 type ReportLabelSource string
+
+// ReportSource The door: api (default), or hand where a person reported it
+type ReportSource string
 
 // ReportType defines model for Report.Type.
 type ReportType string
