@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -146,13 +147,13 @@ func (s *Settings) Seed(ctx context.Context, set settings.Set) error {
 func (s *Settings) seed(ctx context.Context, c settings.Connection) error {
 	key := configKey(c.ID)
 	for range tries {
-		old, err := s.kv.Get(ctx, key)
+		old, err := s.get(ctx, key)
 		if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
 			return fmt.Errorf("read connection %s: %w", c.ID, err)
 		}
 		var stored settings.Connection
 		if err == nil && json.Unmarshal(old.Value(), &stored) == nil {
-			c = keepPauses(c, stored)
+			c = keepWork(c, stored)
 		}
 		b, merr := json.Marshal(c)
 		if merr != nil {
@@ -160,11 +161,11 @@ func (s *Settings) seed(ctx context.Context, c settings.Connection) error {
 		}
 		switch {
 		case err != nil:
-			_, err = s.kv.Create(ctx, key, b)
+			err = bounded(ctx, func(ctx context.Context) error { _, err := s.kv.Create(ctx, key, b); return err })
 		case bytes.Equal(old.Value(), b):
 			return nil
 		default:
-			_, err = s.kv.Update(ctx, key, b, old.Revision())
+			err = bounded(ctx, func(ctx context.Context) error { _, err := s.kv.Update(ctx, key, b, old.Revision()); return err })
 		}
 		if err == nil {
 			return nil
@@ -176,11 +177,20 @@ func (s *Settings) seed(ctx context.Context, c settings.Connection) error {
 	return beingChanged(c.ID)
 }
 
-func keepPauses(c, stored settings.Connection) settings.Connection {
+// keepWork keeps what people have done in a running installation and a file does not know of: pauses, and carrier
+// mappings of a later version than the file's. Who wants the file's mapping back gives it a higher version there.
+func keepWork(c, stored settings.Connection) settings.Connection {
 	c.Accounts = slices.Clone(c.Accounts)
 	for i, a := range c.Accounts {
-		if old, ok := stored.Account(a.ID); ok && a.PausedUntil.IsZero() {
+		old, ok := stored.Account(a.ID)
+		if !ok {
+			continue
+		}
+		if a.PausedUntil.IsZero() {
 			c.Accounts[i].PausedUntil = old.PausedUntil
+		}
+		if old.Mapping.Version > a.Mapping.Version {
+			c.Accounts[i].Mapping = old.Mapping
 		}
 	}
 	return c
@@ -188,6 +198,20 @@ func keepPauses(c, stored settings.Connection) settings.Connection {
 
 // tries bounds the repetitions after a lost race.
 const tries = 10
+
+// storeTimeout bounds one question to a bucket: one that was lost with a connection is never answered.
+const storeTimeout = 3 * time.Second
+
+func bounded(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return call(ctx)
+}
+
+func (s *Settings) get(ctx context.Context, key string) (e jetstream.KeyValueEntry, err error) {
+	err = bounded(ctx, func(ctx context.Context) error { e, err = s.kv.Get(ctx, key); return err })
+	return e, err
+}
 
 func configKey(id shipment.ConnectionID) string { return "connection." + string(id) }
 
@@ -199,7 +223,7 @@ func beingChanged(id shipment.ConnectionID) error {
 func (s *Settings) Change(ctx context.Context, id shipment.ConnectionID, edit func(*settings.Connection) error) error {
 	key := configKey(id)
 	for range tries {
-		e, err := s.kv.Get(ctx, key)
+		e, err := s.get(ctx, key)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
 			return fault.New(fault.NotFound, "connection %s is not known", id)
 		}
@@ -224,7 +248,7 @@ func (s *Settings) Change(ctx context.Context, id shipment.ConnectionID, edit fu
 		if err != nil {
 			return fmt.Errorf("encode connection %s: %w", id, err)
 		}
-		if _, err = s.kv.Update(ctx, key, b, e.Revision()); err == nil {
+		if err = bounded(ctx, func(ctx context.Context) error { _, err := s.kv.Update(ctx, key, b, e.Revision()); return err }); err == nil {
 			return nil
 		}
 		if !LostRace(err) && !errors.Is(err, jetstream.ErrKeyExists) {

@@ -75,31 +75,46 @@ func (l *Leases) Acquire(ctx context.Context, name string) (*Lease, error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "watch lease %s", name)
 	}
 	defer func() { _ = w.Stop() }()
-	// A lost marker must not make anybody wait for ever: look again once a TTL.
-	tick := time.NewTicker(l.ttl)
-	defer tick.Stop()
 	for {
 		lease, err := l.try(ctx, name)
-		if lease != nil || err != nil && ctx.Err() != nil {
-			return lease, err
+		if err == nil {
+			return lease, nil
 		}
-		for free := false; !free; {
-			select {
-			case <-ctx.Done():
-				return nil, fmt.Errorf("wait for lease %s: %w", name, ctx.Err())
-			case e, ok := <-w.Updates():
-				if !ok {
-					return nil, fault.New(fault.Unavailable, "wait for lease %s: the connection to NATS is closed", name)
-				}
-				free = e != nil && e.Operation() != jetstream.KeyValuePut
-			case <-tick.C:
-				free = true
+		// A lost marker must not make anybody wait for ever: look again once a TTL, sooner if the store did not answer.
+		again := l.ttl
+		if !errors.Is(err, jetstream.ErrKeyExists) {
+			again = min(again, time.Second)
+		}
+		if err := free(ctx, w, again); err != nil {
+			return nil, fmt.Errorf("wait for lease %s: %w", name, err)
+		}
+	}
+}
+
+// free returns when the watched lease may be free, or after a while in any case.
+func free(ctx context.Context, w jetstream.KeyWatcher, again time.Duration) error {
+	timer := time.NewTimer(again)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+			return nil
+		case e, ok := <-w.Updates():
+			if !ok {
+				return fault.New(fault.Unavailable, "the connection to NATS is closed")
+			}
+			if e != nil && e.Operation() != jetstream.KeyValuePut {
+				return nil
 			}
 		}
 	}
 }
 
 func (l *Leases) try(ctx context.Context, name string) (*Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	asked := time.Now()
 	value := []byte(l.me + "\n" + uuid.NewString())
 	rev, err := l.kv.Create(ctx, name, value, jetstream.KeyTTL(l.ttl))

@@ -141,8 +141,13 @@ func TestSettingsReachEverybody(t *testing.T) {
 	s.Stop(t)
 	s.Again(t)
 	natstest.Until(t, 15*time.Second, "a change after a restart of the server", func() bool {
-		edit := func(c *settings.Connection) error { c.Name = "Europe"; return nil }
+		edit := func(c *settings.Connection) error {
+			c.Name = "Europe"
+			c.Accounts[0].Mapping = settings.Mapping{Version: 1, Rules: []settings.MapRule{{Carrier: "Kurier", CarrierCode: "Other", CarrierName: "Kurier"}}}
+			return nil
+		}
 		if err := a.Change(ctx, "EU", edit); err != nil {
+			t.Log(err)
 			return false
 		}
 		return true
@@ -155,6 +160,9 @@ func TestSettingsReachEverybody(t *testing.T) {
 	c, _ := a.Current().Connection("EU")
 	if c.Name != "EU" || !c.Accounts[0].PausedUntil.Equal(pause) {
 		t.Errorf("the file wins but must not end a pause: %+v", c)
+	}
+	if len(c.Accounts[0].Mapping.Rules) != 1 {
+		t.Error("the file took back a mapping made in the console")
 	}
 }
 

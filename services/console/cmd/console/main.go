@@ -83,6 +83,13 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	if err := stream.Ensure(ctx, js, stream.Options{Replicas: *replicas}); err != nil {
 		return err
 	}
+	stored, err := stream.OpenSettings(ctx, js)
+	if err != nil {
+		return err
+	}
+	if err := stored.Seed(ctx, conf.Set); err != nil { // the console's file is where connections come from
+		return err
+	}
 	svc, err := console.New(ctx, console.Config{NATS: nc, Redis: rc, Logger: log, Listen: conf.Listen.Console, Tokens: tokens,
 		SessionKey: []byte(key.Reveal()), Name: *name})
 	if err != nil {
