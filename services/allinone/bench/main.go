@@ -38,6 +38,7 @@ type part struct {
 type bench struct {
 	fertig string // path of the built binary
 	scale  float64
+	store  string // where scaled measurements keep their streams
 }
 
 func main() {
@@ -49,11 +50,21 @@ func main() {
 	}
 }
 
+// memory is a directory in memory where the system has one, else the usual place for temporary files.
+func memory() string {
+	const shm = "/dev/shm"
+	if st, err := os.Stat(shm); err == nil && st.IsDir() {
+		return shm
+	}
+	return os.TempDir()
+}
+
 func run(ctx context.Context) error {
 	var b bench
 	only := flag.String("only", "", "parts to measure, separated by commas; default all")
 	flag.StringVar(&b.fertig, "fertig", "bin/fertig", "the built binary")
-	flag.Float64Var(&b.scale, "scale", 10, "how many times faster than Amazon's 2 per second the quota figures run")
+	flag.Float64Var(&b.scale, "scale", 20, "how many times faster than Amazon's 2 per second the quota figures run")
+	flag.StringVar(&b.store, "store", memory(), "where the quota figures keep their streams; in scaled time a pause of the disk would weigh that much more, so by default in memory")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of this process (dispatcher, NATS, Redis) to a file")
 	flag.Parse()
 	if *profile != "" {

@@ -43,7 +43,7 @@ func quota(ctx context.Context, b bench) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	note := fmt.Sprintf("%d shipments, bucket %g/s burst %d, time x%g", shipments, rate, burst, b.scale)
+	note := fmt.Sprintf("%d shipments, bucket %g/s burst %d, time x%g, streams in %s", shipments, rate, burst, b.scale, b.store)
 	return []figure{
 		{"quota_utilisation", u, "", ">= 0.998", u >= 0.998, note},
 		{"quota_429", float64(refused), "", "0", refused == 0, "answers 429 in the simulator's record"},
@@ -64,7 +64,7 @@ func slow(ctx context.Context, b bench) ([]figure, error) {
 // the shortest time the bucket allows. Time runs b.scale times faster: rates are multiplied, latencies divided, the
 // burst stays what it is, so that only our own overhead weighs more than it would.
 func utilisation(ctx context.Context, b bench, latency time.Duration) (used float64, refused int, err error) {
-	dir, err := os.MkdirTemp("", "fertig-bench")
+	dir, err := os.MkdirTemp(b.store, "fertig-bench")
 	if err != nil {
 		return 0, 0, err
 	}
