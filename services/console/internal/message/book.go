@@ -1,11 +1,13 @@
 package message
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -117,41 +119,26 @@ func (b *Book) Open(ctx context.Context) ([]Message, error) {
 func (b *Book) All(ctx context.Context) ([]Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*callTimeout)
 	defer cancel()
-	c, err := b.js.OrderedConsumer(ctx, stream.Messages, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{stream.MessageSubject(">")}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy})
+	newest := map[string]Message{} // by id: after a reconnect a message may be seen again
+	var broken error
+	err := stream.Scan(ctx, b.js, stream.Messages, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{stream.MessageSubject(">")}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
+		func(raw jetstream.Msg, seq uint64) error {
+			m, err := decode(seq, raw.Data())
+			if err != nil {
+				broken = err
+				return err
+			}
+			newest[m.ID] = m
+			return nil
+		})
+	if broken != nil {
+		return nil, broken
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "read messages")
 	}
-	info, err := c.Info(ctx)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "read messages")
-	}
-	var out []Message
-	if info.NumPending == 0 {
-		return out, nil
-	}
-	it, err := c.Messages()
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "read messages")
-	}
-	defer it.Stop()
-	for {
-		raw, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return nil, fault.Wrap(fault.Unavailable, err, "read messages")
-		}
-		md, err := raw.Metadata()
-		if err != nil {
-			return nil, fmt.Errorf("read messages: %w", err)
-		}
-		m, err := decode(md.Sequence.Stream, raw.Data())
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, m)
-		if md.NumPending == 0 {
-			sort.SliceStable(out, func(i, j int) bool { return out[i].At.After(out[j].At) })
-			return out, nil
-		}
-	}
+	return slices.SortedFunc(maps.Values(newest), func(x, y Message) int {
+		return cmp.Or(y.At.Compare(x.At), cmp.Compare(x.Revision, y.Revision))
+	}), nil
 }

@@ -1,16 +1,19 @@
 package message_test
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/natstest"
+	"github.com/fertig-project/fertig/shared/stream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -71,4 +74,51 @@ func TestEveryStepHappensOnce(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
+}
+
+// What is read often leaves nothing behind on the server, also when there is nothing to read and after a purge.
+func TestReadingLeavesNoConsumer(t *testing.T) {
+	srv := natstest.Start(t)
+	nc := srv.Connect(t)
+	b, err := message.Open(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), stream.Messages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	read := func(want ...string) {
+		t.Helper()
+		for range 5 {
+			all, err := b.All(t.Context())
+			var ids []string
+			for _, m := range all {
+				ids = append(ids, m.ID)
+			}
+			if err != nil || !slices.Equal(ids, want) {
+				t.Fatalf("%v, %v, want %v", ids, err, want)
+			}
+		}
+		info, err := s.Info(t.Context())
+		if err != nil || info.State.Consumers != 0 {
+			t.Fatalf("%d consumers are left, %v", info.State.Consumers, err)
+		}
+	}
+	read()
+	for i, id := range []string{"expired.DE.r1", "expired.DE.r3", "expired.DE.r2"} {
+		if _, err := b.Raise(t.Context(), message.Message{ID: id, Kind: message.Expired, Account: "DE", At: at.Add(time.Duration(i%2) * time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read("expired.DE.r3", "expired.DE.r1", "expired.DE.r2")
+	if err := s.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	read()
 }
