@@ -7,6 +7,7 @@ import (
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
@@ -19,13 +20,27 @@ func (o *Ops) Messages(ctx context.Context, a Actor) ([]message.Message, error) 
 	if err != nil {
 		return nil, fmt.Errorf("list messages: %w", err)
 	}
+	set := o.cfg.Settings.Current()
 	var out []message.Message
 	for _, m := range all {
-		if m.Account == "" || a.Sees(m.Account) {
+		if a.reads(set, m) {
 			out = append(out, m)
 		}
 	}
 	return out, nil
+}
+
+// reads reports whether a message concerns the actor: it is about an account or a connection of the actor's, or about
+// neither.
+func (a Actor) reads(set settings.Set, m message.Message) bool {
+	switch {
+	case m.Account != "":
+		return a.Sees(m.Account)
+	case m.Connection != "":
+		c, _ := set.Connection(m.Connection) // one that is gone has no accounts
+		return a.seesSome(c, nil)
+	}
+	return true
 }
 
 // Listed is the filter of the order list behind a message: exactly the shipments its button would send.
