@@ -23,6 +23,7 @@ const MaxBatch = 1000
 // Looker reads the last entries of many shipments.
 type Looker interface {
 	LastMany(ctx context.Context, keys []shipment.Key) (map[shipment.Key]shipment.Entry, error)
+	Siblings(ctx context.Context, keys []shipment.Key) (map[shipment.Key][]shipment.Entry, error)
 }
 
 // Configured gives the settings as they are now.
@@ -121,13 +122,26 @@ func (d *Door) Preview(ctx context.Context, events []event.Event) ([]Verdict, er
 		return nil, err
 	}
 	out := make([]Verdict, len(events))
+	var first []shipment.Key
 	for i, e := range events {
 		if bad[i] != nil {
 			out[i] = Verdict{Account: e.Data.Account}.refuse(bad[i])
 			continue
 		}
 		k, _ := KeyOf(set, e)
-		out[i], _ = Judge(set, now, e, known[k])
+		if out[i], _ = Judge(set, now, e, known[k]); out[i].Result.First() {
+			first = append(first, k)
+		}
+	}
+	others, err := d.ledger.Siblings(ctx, first)
+	if err != nil {
+		return nil, err
+	}
+	beside := Neighbours{}
+	for i, e := range events {
+		k := out[i].Key
+		out[i] = Beside(out[i], e, append(others[k], beside.Of(k)...))
+		beside.Add(out[i], e)
 	}
 	return out, nil
 }

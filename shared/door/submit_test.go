@@ -175,6 +175,10 @@ func TestNoVerdictWithoutNATS(t *testing.T) {
 
 type nothing struct{}
 
+func (nothing) Siblings(context.Context, []shipment.Key) (map[shipment.Key][]shipment.Entry, error) {
+	return nil, nil
+}
+
 func (nothing) LastMany(context.Context, []shipment.Key) (map[shipment.Key]shipment.Entry, error) {
 	return nil, nil
 }

@@ -31,6 +31,38 @@ func (l *Ledger) LastMany(ctx context.Context, keys []shipment.Key) (map[shipmen
 	return out, nil
 }
 
+// Siblings reads the newest entries of the other packages of the orders that keys name, by key; a key whose order has no
+// other package is absent. Like LastMany it may be a moment behind.
+func (l *Ledger) Siblings(ctx context.Context, keys []shipment.Key) (map[shipment.Key][]shipment.Entry, error) {
+	const page = 100 // orders a question; the server answers about a thousand packages at once
+	found := map[shipment.Key]shipment.Entry{}
+	for rest := keys; len(rest) > 0; {
+		n := min(page, len(rest))
+		subjects := make([]string, n)
+		for i, k := range rest[:n] {
+			subjects[i] = stream.LedgerOfOrder(k)
+		}
+		rest = rest[n:]
+		if err := l.lastOf(ctx, subjects, found); err != nil {
+			return nil, err
+		}
+	}
+	byOrder := map[shipment.Key][]shipment.Entry{}
+	for k, e := range found {
+		whole := shipment.Key{Connection: k.Connection, Order: k.Order}
+		byOrder[whole] = append(byOrder[whole], e)
+	}
+	out := map[shipment.Key][]shipment.Entry{}
+	for _, k := range keys {
+		for _, e := range byOrder[shipment.Key{Connection: k.Connection, Order: k.Order}] {
+			if e.After.Package != k.Package {
+				out[k] = append(out[k], e)
+			}
+		}
+	}
+	return out, nil
+}
+
 func (l *Ledger) lastOf(ctx context.Context, subjects []string, out map[shipment.Key]shipment.Entry) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

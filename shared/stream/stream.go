@@ -99,6 +99,11 @@ func LedgerSubject(k shipment.Key) string {
 	return "fertig.ledger." + string(k.Connection) + "." + k.Order + "." + k.Package
 }
 
+// LedgerOfOrder matches the ledger subjects of all packages of a shipment's order.
+func LedgerOfOrder(k shipment.Key) string {
+	return "fertig.ledger." + string(k.Connection) + "." + k.Order + ".*"
+}
+
 // LedgerOf matches all ledger subjects of a connection.
 func LedgerOf(c shipment.ConnectionID) string { return "fertig.ledger." + string(c) + ".>" }
 

@@ -59,4 +59,13 @@ func (d delivery) Position() uint64 {
 	return md.Sequence.Stream
 }
 
+// Stored is when the event reached the inbox; the zero time when that cannot be told.
+func (d delivery) Stored() time.Time {
+	md, err := d.Metadata()
+	if err != nil {
+		return time.Time{}
+	}
+	return md.Timestamp
+}
+
 func (d delivery) Later(after time.Duration) error { return d.NakWithDelay(after) }

@@ -23,6 +23,7 @@ import (
 type Ledger interface {
 	AppendAll(ctx context.Context, drafts []ledger.Draft) []ledger.Result
 	Last(ctx context.Context, k shipment.Key) (shipment.Entry, error)
+	Siblings(ctx context.Context, keys []shipment.Key) (map[shipment.Key][]shipment.Entry, error)
 	Step(ctx context.Context, last shipment.Entry, ev shipment.Event) (shipment.Entry, error)
 }
 
@@ -30,6 +31,7 @@ type Ledger interface {
 type Message interface {
 	Data() []byte
 	Position() uint64 // in the inbox, for the record
+	Stored() time.Time
 	Ack() error
 	Later(d time.Duration) error // deliver again after d
 }
@@ -57,6 +59,9 @@ type Intake struct {
 const (
 	batch     = 500
 	heldLater = 10 * time.Second // until an event is tried again that a request under way holds up
+
+	// unknownFor is how long an event for an account this process does not know is kept: its settings may be behind.
+	unknownFor = 10 * time.Minute
 )
 
 // Stats returns the counts so far.
@@ -81,36 +86,42 @@ func (i *Intake) Run(ctx context.Context) error {
 	return nil
 }
 
+// reading is a message that could be read, with what would become of it if nothing were known of its shipment.
+type reading struct {
+	m Message
+	e event.Event
+	v door.Verdict
+	r shipment.Event
+}
+
 // take handles a batch: first reports of distinct shipments together, everything else one by one in its order.
 func (i *Intake) take(ctx context.Context, msgs []Message) error {
-	var first []Message
+	reports, err := i.read(ctx, msgs)
+	if err != nil {
+		return err
+	}
+	var firsts []reading
 	var drafts []ledger.Draft
-	var events []event.Event
 	var rest []Message
 	seen := map[shipment.Key]bool{} // what is about a shipment of which something was seen keeps its place behind that
-	for _, m := range msgs {
-		e, err := event.Decode(m.Data())
-		if err != nil {
-			if err := i.refuse(ctx, m, e, door.Problems(err)); err != nil {
-				return err
-			}
+	beside := door.Neighbours{}
+	for _, r := range reports {
+		alone := door.Beside(r.v, r.e, beside.Of(r.v.Key)).Result == r.v.Result
+		if r.r.Type != shipment.Accepted || seen[r.v.Key] || !alone {
+			seen[r.v.Key] = true
+			rest = append(rest, r.m)
 			continue
 		}
-		v, ev := door.Judge(i.Settings(), i.Now(), e, shipment.Entry{})
-		if ev.Type != shipment.Accepted || seen[v.Key] {
-			seen[v.Key] = true
-			rest = append(rest, m)
-			continue
-		}
-		entry, err := shipment.Record(shipment.Shipment{}, ev)
+		entry, err := shipment.Record(shipment.Shipment{}, r.r)
 		if err != nil {
-			return fmt.Errorf("record report %s: %w", e.ID, err)
+			return fmt.Errorf("record report %s: %w", r.e.ID, err)
 		}
-		seen[v.Key] = true
-		first, events, drafts = append(first, m), append(events, e), append(drafts, ledger.Draft{Entry: entry})
+		seen[r.v.Key] = true
+		beside.Add(r.v, r.e)
+		firsts, drafts = append(firsts, r), append(drafts, ledger.Draft{Entry: entry})
 	}
-	for n, r := range i.Ledger.AppendAll(ctx, drafts) {
-		if err := i.appended(ctx, first[n], events[n], r); err != nil {
+	for n, res := range i.Ledger.AppendAll(ctx, drafts) {
+		if err := i.appended(ctx, firsts[n].m, firsts[n].e, res); err != nil {
 			return err
 		}
 	}
@@ -120,6 +131,37 @@ func (i *Intake) take(ctx context.Context, msgs []Message) error {
 		}
 	}
 	return nil
+}
+
+// read decodes a batch and looks at the orders' other packages. What cannot be read is refused here and now; a report
+// that cannot stand beside them is left to be judged one by one.
+func (i *Intake) read(ctx context.Context, msgs []Message) ([]reading, error) {
+	var out []reading
+	var keys []shipment.Key
+	for _, m := range msgs {
+		e, err := event.Decode(m.Data())
+		if err != nil {
+			if err := i.refuse(ctx, m, e, door.Problems(err)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		v, ev := door.Judge(i.Settings(), i.Now(), e, shipment.Entry{})
+		out = append(out, reading{m, e, v, ev})
+		if ev.Type == shipment.Accepted {
+			keys = append(keys, v.Key)
+		}
+	}
+	others, err := i.Ledger.Siblings(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+	for n, r := range out {
+		if !door.Beside(r.v, r.e, others[r.v.Key]).Result.First() {
+			out[n].r = shipment.Event{}
+		}
+	}
+	return out, nil
 }
 
 // appended finishes a first report: it is in the ledger, or something else stood there already.
@@ -142,6 +184,10 @@ func (i *Intake) single(ctx context.Context, m Message) error {
 	}
 	key, err := door.KeyOf(i.Settings(), e)
 	if err != nil {
+		if _, _, known := i.Settings().Account(shipment.AccountID(e.Data.Account)); !known && i.Now().Before(m.Stored().Add(unknownFor)) {
+			i.later.Add(1)
+			return m.Later(heldLater)
+		}
 		return i.refuse(ctx, m, e, door.Problems(err))
 	}
 	last, err := i.Ledger.Last(ctx, key)
@@ -155,6 +201,13 @@ func (i *Intake) single(ctx context.Context, m Message) error {
 func (i *Intake) judge(ctx context.Context, m Message, e event.Event, last shipment.Entry) error {
 	for range 20 {
 		v, ev := door.Judge(i.Settings(), i.Now(), e, last)
+		if v.Result.First() {
+			others, err := i.Ledger.Siblings(ctx, []shipment.Key{v.Key})
+			if err != nil {
+				return err
+			}
+			v = door.Beside(v, e, others[v.Key])
+		}
 		switch v.Result {
 		case door.AlreadyKnown:
 			i.known.Add(1)

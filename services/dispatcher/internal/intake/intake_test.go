@@ -59,6 +59,18 @@ func (b *book) Last(_ context.Context, k shipment.Key) (shipment.Entry, error) {
 	return b.heads[k], b.down
 }
 
+func (b *book) Siblings(_ context.Context, keys []shipment.Key) (map[shipment.Key][]shipment.Entry, error) {
+	out := map[shipment.Key][]shipment.Entry{}
+	for _, k := range keys {
+		for o, e := range b.heads {
+			if o.Connection == k.Connection && o.Order == k.Order && o.Package != k.Package {
+				out[k] = append(out[k], e)
+			}
+		}
+	}
+	return out, b.down
+}
+
 func (b *book) Step(_ context.Context, last shipment.Entry, ev shipment.Event) (shipment.Entry, error) {
 	e, err := shipment.Record(last.After, ev)
 	if err != nil {
@@ -73,10 +85,12 @@ type message struct {
 	at    uint64
 	acked int
 	later int
+	since time.Time
 }
 
 func (m *message) Data() []byte                { return m.data }
 func (m *message) Position() uint64            { return m.at }
+func (m *message) Stored() time.Time           { return m.since }
 func (m *message) Ack() error                  { m.acked++; return nil }
 func (m *message) Later(_ time.Duration) error { m.later++; return nil }
 
