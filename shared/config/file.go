@@ -48,13 +48,19 @@ type Token struct {
 	Secret   string   `yaml:"token"`
 }
 
-// LoadFile reads, completes and checks a configuration file.
+// LoadFile reads, completes and checks the part of a configuration file that all services share. Sections that only some
+// of them understand are let through, so that one file serves a whole installation.
 func LoadFile(path string) (File, error) {
-	var f File
-	if err := Read(path, &f); err != nil {
+	var whole struct {
+		File      `yaml:",inline"`
+		Imports   any `yaml:"imports,omitempty"`
+		Redis     any `yaml:"redis,omitempty"`
+		Simulator any `yaml:"simulator,omitempty"`
+	}
+	if err := Read(path, &whole); err != nil {
 		return File{}, err
 	}
-	f = f.WithDefaults()
+	f := whole.File.WithDefaults()
 	if err := f.Check(); err != nil {
 		return File{}, fmt.Errorf("%s: %w", path, err)
 	}

@@ -2,9 +2,12 @@ package compose_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/fertig-project/fertig/shared/config"
 )
 
 // TestTheComposeFileNamesWhatThereIs: no engine runs here, so at least the form holds and every build names a service.
@@ -40,5 +43,12 @@ func TestTheComposeFileNamesWhatThereIs(t *testing.T) {
 	}
 	if built != 5 {
 		t.Errorf("%d services are built, want the five", built)
+	}
+}
+
+// One file serves a whole installation, also when its services run apart.
+func TestExampleServesTheSeparateServices(t *testing.T) {
+	if _, err := config.LoadFile(filepath.Join("..", "..", "..", "deployments", "fertig.example.yaml")); err != nil {
+		t.Error(err)
 	}
 }

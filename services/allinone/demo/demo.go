@@ -62,14 +62,14 @@ func Run(ctx context.Context, cfg Config) error {
 		return s.system.Wait()
 	}
 	err = errors.Join(err, s.Stop())
-	if err != nil {
-		return err
-	}
-	line, err := json.Marshal(accounts)
-	if err != nil {
-		return err
+	line, jerr := json.Marshal(accounts)
+	if jerr != nil {
+		return errors.Join(err, jerr)
 	}
 	fmt.Fprintf(cfg.Out, "%s\n", line)
+	if err != nil {
+		return err
+	}
 	if !accounts.Sound() {
 		return &cli.Failed{Text: "the accounts do not balance: see above"}
 	}
@@ -124,12 +124,14 @@ func (s *Story) Stop() error { return s.system.Stop() }
 
 // Tell plays the whole story and returns the accounts.
 func (s *Story) Tell(ctx context.Context) (audit.Accounts, error) {
+	var told error
 	for _, part := range []func(context.Context) error{s.report, s.exclude, s.run, s.deferred, s.correct, s.press, s.settle} {
-		if err := part(ctx); err != nil {
-			return audit.Accounts{}, err
+		if told = part(ctx); told != nil {
+			break // the accounts are done all the same: they say where things stand
 		}
 	}
-	return s.account(ctx)
+	accounts, err := s.account(ctx)
+	return accounts, errors.Join(told, err)
 }
 
 // account does the accounts and prints them.

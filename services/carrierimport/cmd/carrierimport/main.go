@@ -26,10 +26,13 @@ import (
 	"github.com/fertig-project/fertig/shared/stream"
 )
 
-// file is the whole configuration file, so that a misspelt key is found wherever it stands.
+// file is the whole configuration file, so that a misspelt key is found wherever it stands. What only the all-in-one
+// program understands is let through.
 type file struct {
 	config.File `yaml:",inline"`
 	Imports     []carrierimport.Import `yaml:"imports"`
+	Redis       any                    `yaml:"redis,omitempty"`
+	Simulator   any                    `yaml:"simulator,omitempty"`
 }
 
 func main() {

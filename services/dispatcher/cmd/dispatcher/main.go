@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	creds := r.Text("nats-creds", "", "file with NATS credentials")
 	replicas := r.Int("replicas", 1, 1, 5, "copies of every stream: 1 for one NATS server, 3 for a cluster")
 	redisURL := r.URL("redis", "redis://127.0.0.1:6379", "where Redis is", "redis", "rediss")
-	health := r.Address("health", "127.0.0.1:8790", "address of /healthz and /readyz")
+	health := r.Address("health", "127.0.0.1:8793", "address of /healthz and /readyz")
 	logger := r.Logger("dispatcher", out)
 	if err := r.Parse(); err != nil {
 		return err

@@ -93,6 +93,9 @@ func (w *world) log(run string) job.Log {
 }
 
 func (w *world) Ready(ctx context.Context) (attempt.Permit, error) {
+	if w.permit != nil {
+		return w.permit(ctx)
+	}
 	if w.ready != nil {
 		if err := w.ready(); err != nil {
 			return nil, err

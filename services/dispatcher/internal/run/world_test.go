@@ -41,6 +41,7 @@ type world struct {
 	confirm func(ctx context.Context, order string, n int) attempt.Answer // default: confirmed
 	read    func(order string) (plan.Order, bool, error)                  // default: unshipped with one item
 	ready   func() error
+	permit  func(context.Context) (attempt.Permit, error) // instead of ready and confirm
 	sent    []string
 	asks    []string
 	flying  int
