@@ -2,11 +2,9 @@ package ops
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
-	"time"
 
 	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/job"
@@ -68,19 +66,27 @@ func (a Actor) seesSome(c settings.Connection, ids []shipment.AccountID) bool {
 	})
 }
 
-// limited leaves out of a log what concerns accounts the actor does not see.
+// limited leaves out of a log what concerns accounts the actor does not see. What was not tried is not kept by account and
+// is left out as a whole.
 func (a Actor) limited(l job.Log) job.Log {
 	if len(a.Accounts) == 0 {
 		return l
 	}
 	by := map[shipment.AccountID]job.Counts{}
+	var sum job.Counts
 	for id, c := range l.ByAccount {
 		if a.Sees(id) {
-			by[id] = c
+			by[id], sum = c, plus(sum, c)
 		}
 	}
-	l.ByAccount = by
+	l.ByAccount, l.Counts, l.Left = by, sum, nil
 	return l
+}
+
+func plus(a, b job.Counts) job.Counts {
+	return job.Counts{Attempts: a.Attempts + b.Attempts, Confirmed: a.Confirmed + b.Confirmed, Deferred: a.Deferred + b.Deferred,
+		Doubt: a.Doubt + b.Doubt, NotRequired: a.NotRequired + b.NotRequired, Closed: a.Closed + b.Closed, Expired: a.Expired + b.Expired,
+		Released: a.Released + b.Released, Skipped: a.Skipped + b.Skipped, Throttled: a.Throttled + b.Throttled}
 }
 
 // Run returns one run; fault.NotFound when nobody asked for it.
@@ -163,86 +169,4 @@ func (o *Ops) spread(a Actor, ids []shipment.AccountID) ([]part, error) {
 		}
 	}
 	return out, nil
-}
-
-// Progress calls hear with the progress of a run (of all the actor sees for ""), until the run has ended or ctx ends.
-// hear is called by one goroutine at a time. Progress is told by whoever runs the run; what was missed is not repeated.
-func (o *Ops) Progress(ctx context.Context, a Actor, run string, hear func(job.Progress)) error {
-	if err := a.need(Viewer); err != nil {
-		return err
-	}
-	var of shipment.ConnectionID
-	if run != "" {
-		r, err := o.Run(ctx, a, run)
-		if err != nil {
-			return err
-		}
-		of = r.Connection
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	heard := make(chan job.Progress, 64)
-	failed := make(chan error, 1)
-	go func() {
-		failed <- o.cfg.Progress.Listen(ctx, of, func(p job.Progress) {
-			select {
-			case heard <- p:
-			default: // a slow reader misses some
-			}
-		})
-	}()
-	err := o.relay(ctx, a, of, run, heard, failed, hear)
-	cancel()
-	<-failed // the listener has ended before Progress returns
-	return err
-}
-
-// relay passes on what is heard. The log is looked at as well, because the last words of a run may have been lost.
-func (o *Ops) relay(ctx context.Context, a Actor, of shipment.ConnectionID, run string, heard <-chan job.Progress, failed chan error, hear func(job.Progress)) error {
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	ended := func() (bool, error) {
-		if run == "" {
-			return false, nil
-		}
-		l, err := o.cfg.Board.Last(ctx, of, run)
-		if err == nil && (l.Phase == job.Finished || l.Phase == job.Joined) {
-			hear(job.Progress{RunID: run, Connection: of, At: l.At, Done: l.Counts.Attempts, Total: l.Counts.Attempts,
-				Confirmed: l.Counts.Confirmed, Deferred: l.Counts.Deferred, Ended: true})
-			return true, nil
-		}
-		if fault.Is(err, fault.NotFound) {
-			err = nil
-		}
-		return false, err
-	}
-	for {
-		if done, err := ended(); done || err != nil {
-			return quiet(ctx, err)
-		}
-		for next := false; !next; {
-			select {
-			case <-ctx.Done():
-				return nil
-			case err := <-failed:
-				failed <- nil
-				return quiet(ctx, err)
-			case <-tick.C:
-				next = run != ""
-			case p := <-heard:
-				if c, ok := o.cfg.Settings.Current().Connection(p.Connection); (run == "" || p.RunID == run) && ok && a.seesSome(c, nil) && !(run != "" && p.Ended) {
-					hear(p)
-				}
-				next = run != "" && p.RunID == run && p.Ended
-			}
-		}
-	}
-}
-
-// quiet turns an error that only says that ctx ended into none.
-func quiet(ctx context.Context, err error) error {
-	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }
