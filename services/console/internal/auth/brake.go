@@ -12,8 +12,8 @@ const (
 	brakeMax      = 10_000 // addresses remembered
 )
 
-// brake counts wrong tokens per address. Sessions are not counted: a clerk at work is not locked out by a neighbour's
-// mistyped script.
+// brake counts wrong tokens per address. Right ones and sessions are not asked for it: a clerk at work is not locked out by
+// a neighbour's mistyped script.
 type brake struct {
 	now func() time.Time
 	mu  sync.Mutex
@@ -22,7 +22,7 @@ type brake struct {
 
 func newBrake(now func() time.Time) *brake { return &brake{now: now, by: map[string]time.Time{}} }
 
-// free reports whether the address may try.
+// free reports whether the address may be wrong once more.
 func (b *brake) free(from string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -87,11 +87,10 @@ func (g *Guard) Bearer(r *http.Request) (ops.Actor, error) {
 	return t.actor(), nil
 }
 
-// known finds a token. Every one is compared whatever the result, so that the time taken tells nothing.
+// known finds a token. Every one is compared whatever the result, so that the time taken tells nothing. The brake is for
+// wrong ones only: behind a proxy everybody has one address, and who guesses there must not lock the others out. It bounds
+// what guessing costs and shows; that no guess hits is owed to tokens that are long and random.
 func (g *Guard) known(from, token string) (Token, error) {
-	if !g.brake.free(from) {
-		return Token{}, ops.Advise(fault.New(fault.Throttled, "too many wrong tokens from %s", from), "wait a minute, then use the right one")
-	}
 	h := Hash(token)
 	var found *Token
 	for i := range g.tokens {
@@ -100,6 +99,9 @@ func (g *Guard) known(from, token string) (Token, error) {
 		}
 	}
 	if found == nil {
+		if !g.brake.free(from) {
+			return Token{}, ops.Advise(fault.New(fault.Throttled, "too many wrong tokens from %s", from), "wait a minute, then use the right one")
+		}
 		g.brake.wrong(from)
 		return Token{}, unknown("the token is not known", "check for blanks and missing characters, or have a new one made")
 	}
