@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -48,7 +49,7 @@ type look struct {
 
 // Claimed is a file this process holds.
 type Claimed struct {
-	Name  string // as it was dropped
+	Name  string // as it was dropped; cut short when it was longer than 240 bytes
 	Size  int64
 	MTime time.Time
 	path  string
@@ -94,7 +95,8 @@ func (f *Folder) Close() error {
 	return errors.Join(err, f.lock.Close())
 }
 
-// Claim takes the files that are ready at now, and those of processes that died.
+// Claim takes the files that are ready at now, and those of processes that died. Its error names what could not be taken;
+// everything else was.
 func (f *Folder) Claim(now time.Time) error {
 	return errors.Join(f.inherit(), f.take(now))
 }
@@ -121,7 +123,7 @@ func (f *Folder) take(now time.Time) error {
 			continue
 		}
 		n++
-		to := filepath.Join(f.mine, uuid.NewString()[:8]+"_"+name)
+		to := filepath.Join(f.mine, uuid.NewString()[:8]+"_"+bounded(name))
 		if err := os.Rename(filepath.Join(f.dir, name), to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("claim file: %w", err))
 		}
@@ -133,6 +135,25 @@ func (f *Folder) take(now time.Time) error {
 	}
 	f.seen = seen
 	return errors.Join(errs...)
+}
+
+// nameMax bounds the name under which a file is held, in bytes: file systems take 255, and the claim puts 9 before it.
+const nameMax = 240
+
+// bounded shortens a name that is too long to be held, between runes and before its extension.
+func bounded(name string) string {
+	if len(name) <= nameMax {
+		return name
+	}
+	ext := filepath.Ext(name)
+	if len(ext) > 16 { // no extension, just a dot far in front
+		ext = ""
+	}
+	cut := nameMax - len(ext)
+	for i := 1; i < utf8.UTFMax && !utf8.RuneStart(name[cut]); i++ { // names need not be UTF-8: give up after one rune
+		cut--
+	}
+	return name[:cut] + ext
 }
 
 // ignored files are hidden or, by their names, still being written.
@@ -179,13 +200,17 @@ func (f *Folder) inheritFrom(dir string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("take over claims: %w", err)
 	}
+	var errs []error
 	for _, e := range files {
 		if e.Name() == lockName {
 			continue
 		}
 		if err := os.Rename(filepath.Join(dir, e.Name()), filepath.Join(f.mine, e.Name())); err != nil {
-			return fmt.Errorf("take over claims: %w", err)
+			errs = append(errs, fmt.Errorf("take over claims: %w", err))
 		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...) // what is left stays for the next look
 	}
 	return os.RemoveAll(dir)
 }

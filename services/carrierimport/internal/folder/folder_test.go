@@ -261,6 +261,59 @@ func TestFinishKeepsEverythingOnceEvenAfterACrash(t *testing.T) {
 	}
 }
 
+// Names as long as the file system takes are held under shorter ones that keep the extension and whole runes.
+func TestLongNames(t *testing.T) {
+	dir := prepare(t)
+	names := []string{strings.Repeat("x", 251) + ".csv", strings.Repeat("x", 243) + ".csv", "x" + strings.Repeat("ü", 125) + ".csv",
+		"." + strings.Repeat("y", 254), "z." + strings.Repeat("z", 253), strings.Repeat("\xbf", 251) + ".csv", "short.csv"}
+	for _, name := range names {
+		drop(t, dir, name, "x")
+	}
+	f := open(t, dir)
+	claims(t, f, noon)
+	got := claims(t, f, noon.Add(settle))
+	want := []string{"short.csv", strings.Repeat("x", 236) + ".csv", strings.Repeat("x", 236) + ".csv", "x" + strings.Repeat("ü", 117) + ".csv",
+		"z." + strings.Repeat("z", 238), strings.Repeat("\xbf", 233) + ".csv"}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	held, err := f.Claims()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range held {
+		if err := f.Finish(c, folder.Outcome{At: noon, Hash: fmt.Sprint(i)}); err != nil {
+			t.Errorf("%q: %v", c.Name, err)
+		}
+	}
+}
+
+// A claim directory that cannot be read is told of, and everything else is taken.
+func TestAnUnreadableOrphanHoldsUpNothing(t *testing.T) {
+	dir := prepare(t)
+	// A lock that is a directory cannot be opened for writing, whoever asks.
+	if err := os.MkdirAll(filepath.Join(dir, ".claimed", "0", ".lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	drop(t, dir, "a.csv", "x")
+	dead, f := open(t, dir), open(t, dir)
+	_ = dead.Claim(noon) // it meets the orphan too
+	_ = dead.Claim(noon.Add(settle))
+	if err := dead.Close(); err != nil {
+		t.Fatal(err)
+	}
+	drop(t, dir, "b.csv", "x")
+	for _, now := range []time.Time{noon, noon.Add(settle)} {
+		if err := f.Claim(now); err == nil || !strings.Contains(err.Error(), "take over claims") {
+			t.Errorf("error %v", err)
+		}
+	}
+	if held, err := f.Claims(); err != nil || len(held) != 2 {
+		t.Errorf("held %+v, %v, want a.csv and b.csv", held, err)
+	}
+}
+
 func TestChanged(t *testing.T) {
 	dir := prepare(t)
 	drop(t, dir, "a.csv", "content")
