@@ -1,9 +1,12 @@
 package intake_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -319,6 +322,29 @@ func TestFilesForPeople(t *testing.T) {
 	}
 	if q := take(t, newDoor(), plain(), head+good1).QuarantineFile(); q != nil {
 		t.Errorf("a quarantine file without rows: %s", q)
+	}
+}
+
+// No spreadsheet computes what a carrier's file says; what is handed in again is what it was.
+func TestResultsHoldNoFormulas(t *testing.T) {
+	for in, want := range map[string]string{"=1+1": "'=1+1", "+49": "'+49", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1",
+		"": "", "A=1": "A=1", "'=1": "'=1", "0034": "0034", "ä=": "ä="} {
+		for place, r := range map[string]intake.Report{
+			"order": {Rows: []intake.Row{{Order: in}}}, "package": {Rows: []intake.Row{{Package: in}}}, "reference": {Rows: []intake.Row{{Reference: in}}},
+			"tracking": {Rows: []intake.Row{{Tracking: in}}}, "remarks": {Rows: []intake.Row{{Problems: []door.Problem{{Text: in}}}}},
+			"warning": {Warnings: []string{in}},
+		} {
+			c := csv.NewReader(bytes.NewReader(r.ResultFile()))
+			c.Comma = ';'
+			records, err := c.ReadAll()
+			if err != nil || len(records) != 2 || !slices.Contains(records[1], want) || in != want && slices.Contains(records[1], in) {
+				t.Errorf("%s %q: %q, %v", place, in, records, err)
+			}
+		}
+	}
+	held := string(intake.Report{Header: "@a", Rows: []intake.Row{{Line: 2, Outcome: intake.Unusable, Text: "=1+1"}}}.QuarantineFile())
+	if !strings.Contains(held, ";@a\r\n") || !strings.Contains(held, ";=1+1\r\n") {
+		t.Errorf("the originals are changed:\n%s", held)
 	}
 }
 
