@@ -66,14 +66,9 @@ func (w *watcher) pass(ctx context.Context, f *folder.Folder) error {
 	if _, _, ok := w.settings.Current().Account(w.imp.Account); !ok {
 		return errors.New("the account is not configured: files stay where they are until it is")
 	}
-	if err := f.Claim(w.cfg.Now()); err != nil {
-		return err
-	}
+	errs := []error{f.Claim(w.cfg.Now())}
 	files, err := f.Claims()
-	if err != nil {
-		return err
-	}
-	var errs []error
+	errs = append(errs, err)
 	for _, c := range files {
 		if ctx.Err() != nil {
 			break
