@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/fertig-project/fertig/services/console/internal/web/page"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/event"
+	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
@@ -97,8 +100,33 @@ func (c *call) verdict(form page.ShipForm, v door.Verdict, days int) error {
 	for _, d := range v.Changes {
 		shown.Changes = append(shown.Changes, shipment.Change{Field: d.Field, Old: clip(d.Old, 120), New: clip(d.New, 120)})
 	}
+	if v.Result == door.Accepted {
+		c.arrived(v.Key)
+	}
 	c.tell(flash{Verdict: &shown})
 	return c.to(with("/ship", map[string][]string{"account": {form.Account}}))
+}
+
+// arriveWithin bounds how long a taken report's answer waits for the lists to show the shipment.
+const arriveWithin = 2 * time.Second
+
+// arrived waits until the lists show a shipment that was just taken, so that the link in the answer leads somewhere.
+// When that takes longer the report stands all the same.
+func (c *call) arrived(k shipment.Key) {
+	ctx, cancel := context.WithTimeout(c.ctx(), arriveWithin)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := c.cfg.Ops.Shipment(ctx, c.who, k); !fault.Is(err, fault.NotFound) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // refuse brings the form back as it was filled, with what is wrong beside each field.

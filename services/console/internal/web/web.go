@@ -213,6 +213,9 @@ var pages = map[fault.Kind]struct {
 
 // fail draws the page of an error and logs what is ours to mend.
 func (c *call) fail(err error) {
+	if c.ctx().Err() != nil {
+		return // the visitor has gone, perhaps in the middle of a page
+	}
 	p, ok := pages[fault.KindOf(err)]
 	if !ok {
 		p.status, p.key = http.StatusInternalServerError, "internal"
@@ -221,7 +224,7 @@ func (c *call) fail(err error) {
 	if errors.As(err, &large) {
 		p.status = http.StatusRequestEntityTooLarge
 	}
-	if p.status >= 500 && c.ctx().Err() == nil {
+	if p.status >= 500 {
 		c.cfg.Logger.ErrorContext(c.ctx(), "page not drawn", "method", c.r.Method, "path", c.r.URL.Path, "error", err)
 	}
 	data := page.Failure{Frame: c.bare(), Status: p.status, Key: p.key}

@@ -39,12 +39,16 @@
   $(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
   // Sign in by a link: /login#token=... What follows the # never leaves the browser but in the form.
-  const token = $("#f-token"), handed = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (token && handed) {
+  const token = $("#f-token");
+  const arrive = () => {
+    const handed = new URLSearchParams(location.hash.slice(1)).get("token");
+    if (!token || !handed) return;
     history.replaceState(null, "", location.pathname + location.search);
     token.value = handed;
     token.form.requestSubmit();
-  }
+  };
+  arrive();
+  addEventListener("hashchange", arrive);
 
   // Forms: choices of a filter apply at once; nothing is sent twice.
   document.addEventListener("change", e => { if (e.target.matches("[data-submit]")) e.target.form.requestSubmit(); });
