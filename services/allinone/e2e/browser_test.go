@@ -79,7 +79,7 @@ const (
 func installation(t *testing.T) *compose.System {
 	t.Helper()
 	scenario := amazonsim.Scenario{Faults: []amazonsim.Fault{
-		{Kind: amazonsim.FaultErrorBefore, Operation: amazonsim.OpConfirmShipment, OrderID: sampleOrder(5)}}}
+		{Kind: amazonsim.FaultErrorBefore, Operation: amazonsim.OpConfirmShipment, OrderID: sampleOrder(5), Times: 1}}}
 	add := func(id string) {
 		scenario.Orders = append(scenario.Orders, amazonsim.Order{ID: id, Items: []amazonsim.Item{{ID: "1" + id[4:11] + id[12:18], Quantity: 1}}})
 	}

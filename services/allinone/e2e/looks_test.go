@@ -11,14 +11,18 @@ import (
 //go:embed testdata/looks.js
 var looksScript string
 
-// looks checks every page at the widths people use: contrast in light and dark after WCAG 2.2, 1.4.3 (AA), and that
+// looks checks the pages at the widths people use: contrast in light and dark after WCAG 2.2, 1.4.3 (AA), and that
 // nothing is cut off or has to be scrolled sideways.
 func (v *visitor) looks(t *testing.T, lang string) {
 	t.Helper()
 	v.open("/deferred")
 	order := ask[string](v, `document.querySelector('[data-test="row"] [data-open]').pathname`)
 	run := ask[string](v, `fetch("/runs").then(r => r.text()).then(s => s.match(/\/runs\/[0-9a-f-]{36}/)[0])`)
-	for _, path := range []string{"/orders", "/deferred", "/", "/messages", order, "/ship", "/runs", "/runs/new", run, "/accounts", "/help"} {
+	pages := []string{"/orders", "/deferred", "/messages", order, "/", "/ship", "/runs", "/runs/new", run, "/accounts", "/help"}
+	if lang != "de" {
+		pages = pages[:4] // where words share a line with data
+	}
+	for _, path := range pages {
 		v.open(path)
 		v.see("main h1")
 		for _, width := range []int64{1280, 1360, 1440, 390} {
