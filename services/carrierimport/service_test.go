@@ -187,7 +187,7 @@ func TestSamplesAsUploads(t *testing.T) {
 		}
 	}
 	if n := b.stored(t, stream.Shipped); n != 24+24+3 {
-		t.Errorf("%d events, want 52", n)
+		t.Errorf("%d events, want 51", n)
 	}
 	if n := b.stored(t, stream.Invalid); n != 7 {
 		t.Errorf("%d records of rows, want 7", n)
