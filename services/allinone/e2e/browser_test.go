@@ -14,7 +14,7 @@ import (
 )
 
 // within bounds everything done in the browser: what is not to be seen by then will not be.
-const within = 90 * time.Second
+const within = 4 * time.Minute
 
 // words are the labels a clerk goes by.
 type words struct {
