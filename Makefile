@@ -34,7 +34,7 @@ bin/fertig:
 	@$(BUILD) -o $@ ./services/allinone/cmd/fertig
 
 .PHONY: test
-test: deps ## Vet and test all modules with the race detector, against real servers (ten minutes at most, cold)
+test: deps ## Vet and test all modules with the race detector, against real servers (five minutes, about twelve from a cold build cache)
 	@go vet work
 	@go test -race -timeout 8m work
 
