@@ -29,7 +29,8 @@ func Diff(old, new Data) []Change {
 }
 
 // Differs lists the fields in which a second report contradicts what is known. The door it came through is not content,
-// and neither is the own reference or ship-by where only one of the two reports has it.
+// and neither is the own reference or ship-by where only one of the two reports has it, or ship-by that was learned from
+// somebody else.
 func Differs(known, reported Data) []Change {
 	for _, opt := range []struct{ a, b *string }{
 		{&known.Reference, &reported.Reference}, {&known.Service, &reported.Service},
@@ -38,7 +39,7 @@ func Differs(known, reported Data) []Change {
 			*opt.a, *opt.b = "", ""
 		}
 	}
-	if known.ShipBy.IsZero() || reported.ShipBy.IsZero() {
+	if known.ShipBy.IsZero() || reported.ShipBy.IsZero() || known.ShipByFrom != "" {
 		known.ShipBy, reported.ShipBy = time.Time{}, time.Time{}
 	}
 	return Diff(known, reported)

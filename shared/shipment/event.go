@@ -50,9 +50,11 @@ type Event struct {
 	Attempt *Attempt  // attempt; outcome and released name theirs
 	Answer  *Answer   // outcome, finding, note
 	Print   string    // outcome, finding: fingerprint of the failure
+	Edit    bool      // amended: an operator edits what Amazon has confirmed already
 	Waiver  bool      // requeued: the age limit is waived
 	Missing bool      // finding: a reading that did not show the package
 	Settled bool      // finding: enough readings; it is not there
+	Shown   *Shown    // finding of a reconciliation: what Amazon showed
 }
 
 // Entry is a ledger event as recorded: what happened, and the shipment after it.
@@ -67,6 +69,7 @@ type Entry struct {
 	Changes []Change  `json:"changes,omitempty"`
 	Waiver  bool      `json:"waiver,omitempty"`
 	Answer  *Answer   `json:"answer,omitempty"` // of a note or a finding; an outcome's is in After
+	Shown   *Shown    `json:"shown,omitempty"`  // of a finding of a reconciliation
 	After   Shipment  `json:"after"`
 }
 
@@ -81,7 +84,7 @@ func Record(before Shipment, e Event) (Entry, error) {
 		entry.Changes = Diff(before.Data, after.Data)
 	}
 	if e.Type == Noted || e.Type == Found {
-		entry.Answer = e.Answer
+		entry.Answer, entry.Shown = e.Answer, e.Shown
 	}
 	return entry, nil
 }

@@ -40,7 +40,7 @@ func (m *model) note(before, after Shipment, e Event) {
 		}
 		m.open = ""
 	case Found:
-		if e.To != "" && e.To != Doubt {
+		if e.To != "" && e.To != Doubt && e.To != Excluded {
 			m.open = ""
 		}
 		m.settled = m.settled || e.Settled

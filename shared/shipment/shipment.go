@@ -47,6 +47,7 @@ const (
 type Data struct {
 	ShippedAt   time.Time   `json:"shippedAt"`
 	ShipBy      time.Time   `json:"shipBy,omitzero"`
+	ShipByFrom  string      `json:"shipByFrom,omitempty"` // who told ship-by where the sender did not
 	Carrier     string      `json:"carrier,omitempty"`
 	Service     string      `json:"service,omitempty"`
 	Tracking    string      `json:"trackingNumber,omitempty"`
@@ -98,7 +99,8 @@ const (
 	Rejected   Kind = "rejected"
 	Incomplete Kind = "incomplete"
 
-	Elsewhere Kind = "elsewhere" // confirmed, but not by us
+	Elsewhere   Kind = "elsewhere"    // confirmed, but not by us
+	EditRefused Kind = "edit_refused" // confirmed, and Amazon has refused a later edit
 
 	Cancelled  Kind = "cancelled"
 	Returned   Kind = "returned"
@@ -152,6 +154,39 @@ type Inquiry struct {
 	LastText  string    `json:"lastText,omitempty"` // what the last reading showed
 }
 
+// Finding says in what Amazon's truth differed from ours.
+type Finding string
+
+// The findings of a reconciliation.
+const (
+	NoEffect       Finding = "no_effect"  // confirmed here, not shipped there
+	ShippedThere   Finding = "shipped"    // not confirmed by us, shipped there
+	CancelledThere Finding = "cancelled"  // waiting here, cancelled there
+	OnItsWay       Finding = "on_its_way" // confirmed here, cancelled there: the parcel is on its way for nothing
+	StillOpen      Finding = "still_open" // taken out here to be reported by hand, and nobody has
+	NotOurs        Finding = "not_ours"   // Amazon confirms orders of this kind itself
+)
+
+// Print is the fingerprint of shipments the finding leaves for somebody to look at, "" for the others. What Amazon has
+// cancelled has one, whether we had confirmed it or not: a parcel is on its way.
+func (f Finding) Print() string {
+	switch f {
+	case NoEffect, StillOpen:
+		return "finding:" + string(f)
+	case OnItsWay, CancelledThere:
+		return "finding:" + string(CancelledThere)
+	}
+	return ""
+}
+
+// Shown is what Amazon showed of the order when a reconciliation compared it with the ledger.
+type Shown struct {
+	At       time.Time `json:"at"` // of the reading
+	Finding  Finding   `json:"finding"`
+	Status   string    `json:"status"`             // the order's, in Amazon's words
+	Packages []string  `json:"packages,omitempty"` // references of the packages Amazon knows
+}
+
 // Shipment is the fold of its ledger events and all that the next decision needs: the last event alone decides.
 type Shipment struct {
 	Key
@@ -165,14 +200,17 @@ type Shipment struct {
 	Attempts    int       `json:"attempts,omitempty"` // answered or unanswered requests; a released one does not count
 	Answered    bool      `json:"answered,omitempty"` // some attempt was answered
 	EverSent    bool      `json:"everSent,omitempty"` // a request may have reached Amazon
-	Changed     bool      `json:"changed,omitempty"`  // data corrected since the last refusal
+	Changed     bool      `json:"changed,omitempty"`  // data corrected since the last refusal, or since it was confirmed
+	Edits       int       `json:"edits,omitempty"`    // how often Amazon has taken an edit of the confirmed package
 	LastRun     string    `json:"lastRun,omitempty"`
 	Resolved    []Item    `json:"resolved,omitempty"` // the order's items as read from Amazon, where the sender gave none
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	Attempt     *Attempt  `json:"attempt,omitempty"` // the open one: transmitting, or in doubt (also while excluded or closed out of doubt)
 	Answer      *Answer   `json:"answer,omitempty"`  // the last one
 	Inquiry     *Inquiry  `json:"inquiry,omitempty"`
-	Taken       []string  `json:"taken,omitempty"` // ids of the events that reported, corrected or closed it, newest last
+	Shown       *Shown    `json:"shown,omitempty"`    // what the last reconciliation that had something to say was shown
+	Reopened    int       `json:"reopened,omitempty"` // how often a confirmation turned out to be without effect
+	Taken       []string  `json:"taken,omitempty"`    // ids of the events that reported, corrected or closed it, newest last
 }
 
 // keepTaken bounds Taken: an input older than that many later ones is no longer recognised.
@@ -185,10 +223,14 @@ func (s Shipment) Took(id string) bool { return slices.Contains(s.Taken, id) }
 // Exists reports whether anything was ever recorded of the shipment.
 func (s Shipment) Exists() bool { return s.State != "" }
 
-// Sendable reports whether a run may attempt the shipment: pending, deferred, or a doubt settled as "not there".
+// Sendable reports whether a run may attempt the shipment: pending, deferred, a doubt settled as "not there", or confirmed
+// and edited since.
 func (s Shipment) Sendable() bool {
-	return s.State == Pending || s.State == Deferred || s.State == Doubt && s.Inquiry != nil && s.Inquiry.Settled
+	return s.State == Pending || s.Edited() || s.State == Deferred || s.State == Doubt && s.Inquiry != nil && s.Inquiry.Settled
 }
+
+// Edited reports whether an operator has edited what Amazon has confirmed, and Amazon does not know yet.
+func (s Shipment) Edited() bool { return s.State == Confirmed && s.Changed }
 
 // Unsettled reports whether a request may have reached Amazon without a known outcome. Such a shipment is never sent
 // anything but its recorded body, whatever happened to its state in between.

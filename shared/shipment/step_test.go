@@ -201,3 +201,79 @@ func TestIdentifiers(t *testing.T) {
 		}
 	}
 }
+
+// A confirmation without effect goes back into the queue ahead of new ones, and is counted; what only shows something
+// changes nothing else.
+func TestReconciliation(t *testing.T) {
+	at := func(m int) time.Time { return noon.Add(time.Duration(m) * time.Minute) }
+	shown := &Shown{At: at(9), Finding: NoEffect, Status: "UNSHIPPED"}
+	s := fold(t, report(), try("1", "h"), answer("1", Confirmed), Event{Type: Found, At: at(9), To: Deferred, Kind: Transient, Shown: shown})
+	if s.State != Deferred || s.Queue() != Again || s.Reopened != 1 || s.Shown != shown || s.Attempt != nil || s.Fingerprint != NoEffect.Print() || !s.EverSent || !s.Since.Equal(at(9)) {
+		t.Errorf("reopened: %+v", s)
+	}
+	s = fold(t, report(), try("1", "h"), answer("1", Confirmed), Event{Type: Found, At: at(9), To: Confirmed, Shown: &Shown{Finding: OnItsWay}})
+	if s.State != Confirmed || s.Reopened != 0 || s.Since.Equal(at(9)) || s.Shown.Finding != OnItsWay {
+		t.Errorf("on its way: %+v", s)
+	}
+	s = fold(t, report(), try("1", "h"), Event{Type: Doubted, At: at(1)}, Event{Type: Exclude, At: at(2)}, Event{Type: Found, At: at(9), To: Excluded, Shown: &Shown{Finding: StillOpen}})
+	if s.State != Excluded || s.Attempt == nil || s.Inquiry == nil || !s.Inquiry.LastAsked.Equal(at(9)) || s.Shown == nil {
+		t.Errorf("a reminder touches what is unanswered: %+v", s)
+	}
+	if s, err := Apply(s, Event{Type: Include, At: at(10)}); err != nil || s.Fingerprint != "" {
+		t.Errorf("included again, still grouped with those to be reported by hand: %+v, %v", s, err)
+	}
+}
+
+// An edit of what Amazon has is explicit, is tried like anything that waits, and whatever comes of it the package stays
+// confirmed.
+func TestEditsOfAConfirmedPackage(t *testing.T) {
+	d := *data()
+	d.Tracking = "right"
+	edit := Event{ID: "e", Type: Amended, At: noon.Add(time.Hour), Data: &d, Edit: true}
+	confirmed := []Event{report(), try("1", "h"), answer("1", Confirmed)}
+	s := fold(t, append(confirmed, edit)...)
+	if s.State != Confirmed || !s.Edited() || !s.Sendable() || s.Queue() != Again || s.State.Flagged() || !s.Since.Equal(noon) || s.Data.Tracking != "right" {
+		t.Fatalf("edited: %+v", s)
+	}
+	attempt := func(id, hash string) Event {
+		e := try(id, hash)
+		e.Attempt.Correction = true
+		return e
+	}
+	refused, failed := answer("2", Deferred), answer("2", Deferred)
+	refused.Kind, refused.Print, failed.Kind = Rejected, "cap", Transient
+	doubt, there := answer("2", Doubt), Event{ID: "f", Type: Found, At: noon, To: Confirmed}
+	for _, row := range []struct {
+		name   string
+		events []Event
+		kind   Kind
+		edits  int
+		waits  bool
+	}{
+		{"taken", []Event{answer("2", Confirmed)}, "", 1, false},
+		{"refused", []Event{refused}, EditRefused, 0, false},
+		{"failed", []Event{failed}, "", 0, true},
+		{"order cancelled meanwhile", []Event{answer("2", Closed)}, EditRefused, 0, false},
+		{"in doubt, then seen", []Event{doubt, there}, "", 1, false},
+		{"in doubt, sent again", []Event{doubt, {ID: "f", Type: Found, At: noon, Settled: true}, try("3", "h2"), answer("3", Confirmed)}, "", 1, false},
+	} {
+		s := fold(t, append(append(append([]Event{}, confirmed...), edit, attempt("2", "h2")), row.events...)...)
+		if s.State != Confirmed || s.Kind != row.kind || s.Edits != row.edits || s.Edited() != row.waits || s.Attempt != nil || s.Inquiry != nil {
+			t.Errorf("%s: %+v", row.name, s)
+		}
+	}
+	for name, events := range map[string][]Event{
+		"not explicit":      append(confirmed, Event{Type: Amended, Data: &d}),
+		"shipped by others": {report(), {Type: Found, At: noon, To: Confirmed, Kind: Elsewhere}, edit},
+	} {
+		s := fold(t, events[:len(events)-1]...)
+		if _, err := Apply(s, events[len(events)-1]); err == nil {
+			t.Errorf("%s: edited all the same", name)
+		}
+	}
+	same := edit
+	same.Data = data()
+	if s := fold(t, append(confirmed, same)...); !s.Edited() { // the mapping has changed, not the data
+		t.Errorf("the same data again: %+v", s)
+	}
+}

@@ -12,6 +12,7 @@ import (
 // past, a column an event type. A cell lists the states the event may lead to, or says why it is refused:
 //
 //	P pending  T transmitting  D deferred  ? doubt  C confirmed  E expired  X excluded  N not_required  Z closed
+//	+ an edit of a confirmed package: doubt, or confirmed whatever Amazon says
 //	- no such step from here   s being sent   u unanswered request   w answer of another attempt
 const expected = `
                   accepted attempt outcome released doubt expired excluded included requeued amended note finding closed
@@ -22,15 +23,15 @@ deferred_missing  -        T       -       -        -     E       X        -    
 transmitting      s        s       CD?NZ   P        ?     s       s        s        s        s       T    s       s
 transmitting_2nd  s        s       CD?NZ   D        ?     s       s        s        s        s       T    s       s
 resending         s        s       CD?NZ   ?        ?     s       s        s        s        s       T    s       s
-correcting        s        s       CD?NZ   C        ?     s       s        s        s        s       T    s       s
+correcting        s        s       +       C        ?     s       s        s        s        s       T    s       s
 doubt             -        u       CDNZ    -        -     -       X        -        -        u       ?    CD?NZ   Z
 doubt_settled     -        T       CDNZ    -        -     -       X        -        -        u       ?    CD?NZ   Z
-confirmed         -        T       -       -        -     -       -        -        -        -       C    D       -
+confirmed         -        T       -       -        -     -       -        -        -        -       C    CD      -
 expired           -        -       -       -        -     -       X        -        P        E       E    CZ      Z
 expired_tried     -        -       -       -        -     -       X        -        D        E       E    CZ      Z
-excluded          -        -       -       -        -     -       -        P        -        X       X    CZ      Z
-excluded_tried    -        -       -       -        -     -       -        D        -        X       X    CZ      Z
-excluded_doubt    -        -       -       -        -     -       -        ?        -        u       X    CZ      Z
+excluded          -        -       -       -        -     -       -        P        -        X       X    CXZ     Z
+excluded_tried    -        -       -       -        -     -       -        D        -        X       X    CXZ     Z
+excluded_doubt    -        -       -       -        -     -       -        ?        -        u       X    CXZ     Z
 not_required      -        -       -       -        -     -       -        -        P        -       N    -       -
 not_required_said -        -       -       -        -     -       -        -        D        -       N    -       -
 closed            -        -       -       -        -     -       -        -        P        -       Z    -       -
@@ -164,6 +165,16 @@ func checkCell(t *testing.T, row string, before Shipment, typ Type, cell string)
 		after, err := Apply(before, plain(typ, before, to))
 		if why, no := reasons[cell]; no {
 			wantRefusal(t, row, before, after, typ, err, why)
+			continue
+		}
+		if cell == "+" && Allowed(Outcome, Transmitting, to) {
+			if want := map[bool]State{true: Doubt, false: Confirmed}[to == Doubt]; err == nil && after.State != want || err != nil {
+				t.Errorf("%s + %s -> %s: %s, %v, want %s", row, typ, to, after.State, err, want)
+			}
+			continue
+		}
+		if cell == "+" {
+			wantRefusal(t, row, before, after, typ, err, NotFromHere)
 			continue
 		}
 		allowed := map[State]bool{}

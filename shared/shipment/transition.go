@@ -26,14 +26,18 @@ var table = map[Type]map[State][]State{
 		Pending: {Pending}, Deferred: {Deferred}, // for the waiver of the age limit
 		Expired: {Pending, Deferred}, NotRequired: {Pending, Deferred}, Closed: {Pending, Deferred, Doubt},
 	},
-	Amended: {Pending: {Pending}, Deferred: {Deferred}, Expired: {Expired}, Excluded: {Excluded}},
-	Noted:   repeated(),
+	Amended: {
+		Pending: {Pending}, Deferred: {Deferred}, Expired: {Expired}, Excluded: {Excluded},
+		Confirmed: {Confirmed}, // an explicit edit of what Amazon has: see Event.Edit
+	},
+	Noted: repeated(),
 	Found: {
-		Pending:  {Confirmed, NotRequired, Closed, Deferred}, // deferred: something Amazon needs is missing; no request was made
-		Deferred: {Confirmed, NotRequired, Closed, Deferred},
-		Doubt:    {Doubt, Confirmed, Deferred, NotRequired, Closed},
-		Expired:  {Confirmed, Closed}, Excluded: {Confirmed, Closed},
-		Confirmed: {Deferred}, // reopened: confirmed here, unshipped there
+		Pending:   {Confirmed, NotRequired, Closed, Deferred}, // deferred: something Amazon needs is missing; no request was made
+		Deferred:  {Confirmed, NotRequired, Closed, Deferred},
+		Doubt:     {Doubt, Confirmed, Deferred, NotRequired, Closed},
+		Expired:   {Confirmed, Closed},
+		Excluded:  {Confirmed, Closed, Excluded},
+		Confirmed: {Deferred, Confirmed}, // deferred: reopened, confirmed here and unshipped there
 	},
 	CloseEvent: {Pending: {Closed}, Deferred: {Closed}, Doubt: {Closed}, Expired: {Closed}, Excluded: {Closed}},
 }
@@ -154,7 +158,9 @@ func demands(s Shipment, e Event) Why {
 			return Malformed
 		case s.Unsettled():
 			return Unanswered
-		case len(Diff(s.Data, *e.Data)) == 0:
+		case s.State == Confirmed && (!e.Edit || s.Kind == Elsewhere || !s.EverSent): // what others have told is not ours to edit
+			return NotFromHere
+		case len(Diff(s.Data, *e.Data)) == 0 && !e.Edit: // an edit may also be about the mapping
 			return NothingNew
 		}
 	case CloseEvent:
@@ -218,6 +224,7 @@ func accepted(e Event) Shipment {
 func attempted(s Shipment, e Event) Shipment {
 	a := *e.Attempt
 	a.From, a.FromKind, a.SentBefore = s.State, s.Kind, s.EverSent
+	a.Correction = s.State == Confirmed || s.Attempt != nil && s.Attempt.Correction
 	s.Attempts++
 	a.N = s.Attempts
 	s.State, s.Kind, s.Attempt = Transmitting, "", &a
@@ -229,6 +236,10 @@ func attempted(s Shipment, e Event) Shipment {
 }
 
 func outcome(s Shipment, e Event) Shipment {
+	if s.Attempt.Correction && e.To != Doubt && Allowed(Outcome, s.State, e.To) {
+		s.Answered = s.Answered || e.Answer != nil && e.Answer.Status != 0
+		return edited(s, e)
+	}
 	s.State, s.Kind, s.Answer, s.Fingerprint = e.To, e.Kind, e.Answer, e.Print
 	s.Answered = s.Answered || e.Answer != nil && e.Answer.Status != 0
 	if e.To == Doubt {
@@ -236,6 +247,23 @@ func outcome(s Shipment, e Event) Shipment {
 		return s
 	}
 	s.Attempt, s.Inquiry, s.Changed = nil, nil, false
+	return s
+}
+
+// edited is what becomes of a package that Amazon has, after an attempt to edit it: it stays confirmed whatever Amazon says.
+// A refused edit is not tried again by itself, one that merely failed is.
+func edited(s Shipment, e Event) Shipment {
+	s.State, s.Kind, s.Attempt, s.Inquiry = Confirmed, "", nil, nil
+	if e.Answer != nil {
+		s.Answer = e.Answer
+	}
+	switch {
+	case e.To == Confirmed:
+		s.Edits, s.Changed, s.Fingerprint = s.Edits+1, false, ""
+	case e.To == Deferred && (e.Kind == Transient || e.Kind == Throttled):
+	default:
+		s.Kind, s.Changed, s.Fingerprint = EditRefused, false, e.Print
+	}
 	return s
 }
 
@@ -254,6 +282,9 @@ func released(s Shipment) Shipment {
 // resting is where a shipment waits that is taken back into the queue. An unanswered request outlives exclusion and
 // closing, otherwise taking a shipment out and in again would send it blindly a second time.
 func resting(s Shipment) Shipment {
+	if s.Shown != nil && s.Fingerprint == s.Shown.Finding.Print() {
+		s.Fingerprint = ""
+	}
 	switch {
 	case s.Unsettled():
 		s.State, s.Kind = Doubt, ""
@@ -273,6 +304,9 @@ func (k Kind) deferral() bool {
 }
 
 func found(s Shipment, e Event) Shipment {
+	if e.Shown != nil {
+		s.Shown, s.Fingerprint = e.Shown, e.Shown.Finding.Print()
+	}
 	if s.Inquiry != nil {
 		q := *s.Inquiry
 		q.LastAsked, q.Settled = e.At, q.Settled || e.Settled
@@ -282,12 +316,20 @@ func found(s Shipment, e Event) Shipment {
 		q.LastText = e.Comment
 		s.Inquiry = &q
 	}
-	if e.To == "" || e.To == Doubt && s.State == Doubt {
+	if e.To == "" || e.To == s.State && s.State != Deferred { // nothing but what was shown
 		return s
+	}
+	if s.Attempt != nil && s.Attempt.Correction && Allowed(Found, s.State, e.To) {
+		return edited(s, e)
+	}
+	if s.State == Confirmed {
+		s.Reopened++
 	}
 	s.State, s.Kind = e.To, e.Kind
 	if e.To == Deferred {
-		s.Fingerprint, s.Changed = e.Print, false
+		if s.Changed = false; e.Shown == nil {
+			s.Fingerprint = e.Print
+		}
 		if e.Run != "" {
 			s.LastRun = e.Run
 		}
