@@ -136,13 +136,37 @@ func (r *Reader) Duration(name string, def time.Duration, usage string) *time.Du
 
 // URL registers an address with one of the schemes. A password inside is never part of an error.
 func (r *Reader) URL(name, def, usage string, schemes ...string) *string {
+	return add(r, name, def, usage, func(s string) (string, error) { return checkURL(s, schemes) })
+}
+
+// URLs registers one or more addresses with commas between, each with one of the schemes.
+func (r *Reader) URLs(name, def, usage string, schemes ...string) *[]string {
+	return add(r, name, def, usage, func(s string) ([]string, error) {
+		all := strings.Split(s, ",")
+		for i := range all {
+			v, err := checkURL(strings.TrimSpace(all[i]), schemes)
+			if err != nil {
+				return nil, err
+			}
+			all[i] = v
+		}
+		return all, nil
+	})
+}
+
+// OneOf registers a choice.
+func (r *Reader) OneOf(name, def, usage string, choices ...string) *string {
 	return add(r, name, def, usage, func(s string) (string, error) {
-		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
-			return "", fmt.Errorf("must be a URL that begins with %s://", strings.Join(schemes, ":// or "))
+		if !slices.Contains(choices, s) {
+			return "", fmt.Errorf("%q must be %s", s, strings.Join(choices, " or "))
 		}
 		return s, nil
 	})
+}
+
+// Checked registers text of a form that only its caller knows. check words the remedy and repeats no secret.
+func (r *Reader) Checked(name, def, usage string, check func(string) (string, error)) *string {
+	return add(r, name, def, usage, check)
 }
 
 // Address registers host:port to listen on. Port 0 picks a free one.
@@ -191,6 +215,14 @@ func (r *Reader) Parse() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func checkURL(s string, schemes []string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
+		return "", fmt.Errorf("must be a URL that begins with %s://", strings.Join(schemes, ":// or "))
+	}
+	return s, nil
 }
 
 func checkAddress(s string) error {

@@ -32,7 +32,8 @@ type Status struct {
 	Available    int          `json:"available"`
 	PausedUntil  time.Time    `json:"pausedUntil,omitzero"` // throttled by Amazon until then
 	TokenUntil   time.Time    `json:"tokenUntil,omitzero"`
-	Run          job.Progress `json:"run"` // the run under way, or the last one
+	Halted       string       `json:"halted,omitempty"` // why Amazon refuses the connection
+	Run          job.Progress `json:"run"`              // the run under way, or the last one
 }
 
 // Breaker is the state of a circuit breaker: closed (sending), open (waiting for NextProbe) or half-open (probing).

@@ -54,6 +54,14 @@ func options(dir string) *server.Options {
 
 func (s *Server) start(t testing.TB) {
 	t.Helper()
+	if !s.ready(t) {
+		t.Fatal("nats-server is not ready after 20 s")
+	}
+}
+
+// ready starts the server; false when it does not come up, which is what a port that somebody has taken looks like.
+func (s *Server) ready(t testing.TB) bool {
+	t.Helper()
 	opts := *s.opts
 	run, err := server.NewServer(&opts)
 	if err != nil {
@@ -61,9 +69,7 @@ func (s *Server) start(t testing.TB) {
 	}
 	s.Server = run
 	run.Start()
-	if !run.ReadyForConnections(20 * time.Second) {
-		t.Fatal("nats-server is not ready after 20 s")
-	}
+	return run.ReadyForConnections(20 * time.Second)
 }
 
 func stop(s *server.Server) {
@@ -90,9 +96,9 @@ func (s *Server) Connect(t testing.TB) *nats.Conn {
 	return connect(t, s.ClientURL())
 }
 
-func connect(t testing.TB, url string) *nats.Conn {
+func connect(t testing.TB, urls string, opts ...nats.Option) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	nc, err := nats.Connect(urls, append(opts, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))...)
 	if err != nil {
 		t.Fatal(err)
 	}

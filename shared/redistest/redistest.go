@@ -4,11 +4,7 @@
 package redistest
 
 import (
-	"bufio"
-	"fmt"
 	"net"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -42,41 +38,7 @@ func Real(t testing.TB) redis.UniversalClient {
 // Serve starts a redis-server and returns its address.
 func Serve(t testing.TB) string {
 	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal("redis-server is not installed: run `make deps` (Debian: apt-get install -y --no-install-recommends redis-server)")
-	}
-	// The port may be taken between looking and using it, so a few are tried.
-	for range 5 {
-		port := freePort(t)
-		cmd := exec.Command(path, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--dir", t.TempDir(), "--appendonly", "no", "--save", "")
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		ready := false
-		for !ready && lines.Scan() {
-			ready = strings.Contains(lines.Text(), "Ready to accept connections")
-		}
-		drained := make(chan struct{})
-		go func() {
-			defer close(drained)
-			for lines.Scan() {
-			}
-		}()
-		stop := func() { _ = cmd.Process.Kill(); <-drained; _ = cmd.Wait() }
-		if ready {
-			t.Cleanup(stop)
-			return fmt.Sprintf("127.0.0.1:%d", port)
-		}
-		stop()
-	}
-	t.Fatal("redis-server did not start on any of five ports")
-	return ""
+	return Start(t).Addr()
 }
 
 func freePort(t testing.TB) int {

@@ -147,31 +147,23 @@ func (s *Settings) Seed(ctx context.Context, set settings.Set) error {
 func (s *Settings) seed(ctx context.Context, c settings.Connection) error {
 	key := configKey(c.ID)
 	for range tries {
-		old, err := s.get(ctx, key)
-		if err != nil && !errors.Is(err, jetstream.ErrKeyNotFound) {
-			return fmt.Errorf("read connection %s: %w", c.ID, err)
+		rev, old, err := s.get(ctx, key)
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, err, "read connection %s", c.ID)
 		}
 		var stored settings.Connection
-		if err == nil && json.Unmarshal(old.Value(), &stored) == nil {
+		if old != nil && json.Unmarshal(old, &stored) == nil {
 			c = keepWork(c, stored)
 		}
-		b, merr := json.Marshal(c)
-		if merr != nil {
-			return fmt.Errorf("encode connection %s: %w", c.ID, merr)
+		b, err := json.Marshal(c)
+		if err != nil {
+			return fmt.Errorf("encode connection %s: %w", c.ID, err)
 		}
-		switch {
-		case err != nil:
-			err = bounded(ctx, func(ctx context.Context) error { _, err := s.kv.Create(ctx, key, b); return err })
-		case bytes.Equal(old.Value(), b):
-			return nil
-		default:
-			err = bounded(ctx, func(ctx context.Context) error { _, err := s.kv.Update(ctx, key, b, old.Revision()); return err })
-		}
-		if err == nil {
+		if bytes.Equal(old, b) {
 			return nil
 		}
-		if !LostRace(err) && !errors.Is(err, jetstream.ErrKeyExists) {
-			return fmt.Errorf("store connection %s: %w", c.ID, err)
+		if stored, err := s.put(ctx, key, b, rev); stored || err != nil {
+			return err
 		}
 	}
 	return beingChanged(c.ID)
@@ -208,9 +200,28 @@ func bounded(ctx context.Context, call func(context.Context) error) error {
 	return call(ctx)
 }
 
-func (s *Settings) get(ctx context.Context, key string) (e jetstream.KeyValueEntry, err error) {
-	err = bounded(ctx, func(ctx context.Context) error { e, err = s.kv.Get(ctx, key); return err })
-	return e, err
+// get reads a key's newest revision from the leader, and its value, nil when there is none.
+func (s *Settings) get(ctx context.Context, key string) (rev uint64, value []byte, err error) {
+	m, err := Last(ctx, s.js.Conn(), configStream, "$KV."+ConfigBucket+"."+key)
+	switch {
+	case err != nil || m == nil:
+		return 0, nil, err
+	case m.Header.Get("KV-Operation") != "":
+		return m.Sequence, nil, nil
+	}
+	return m.Sequence, m.Data, nil
+}
+
+// put writes a key on top of the revision its author had seen. It reports false when somebody was faster.
+func (s *Settings) put(ctx context.Context, key string, value []byte, rev uint64) (stored bool, err error) {
+	err = bounded(ctx, func(ctx context.Context) error { _, err := s.kv.Update(ctx, key, value, rev); return err })
+	switch {
+	case err == nil:
+		return true, nil
+	case LostRace(err) || errors.Is(err, jetstream.ErrKeyExists):
+		return false, nil
+	}
+	return false, fault.Wrap(fault.Unavailable, err, "store %s", key)
 }
 
 func configKey(id shipment.ConnectionID) string { return "connection." + string(id) }
@@ -223,15 +234,15 @@ func beingChanged(id shipment.ConnectionID) error {
 func (s *Settings) Change(ctx context.Context, id shipment.ConnectionID, edit func(*settings.Connection) error) error {
 	key := configKey(id)
 	for range tries {
-		e, err := s.get(ctx, key)
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
+		rev, stored, err := s.get(ctx, key)
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, err, "read connection %s", id)
+		}
+		if stored == nil {
 			return fault.New(fault.NotFound, "connection %s is not known", id)
 		}
-		if err != nil {
-			return fmt.Errorf("read connection %s: %w", id, err)
-		}
 		var c settings.Connection
-		if err := json.Unmarshal(e.Value(), &c); err != nil {
+		if err := json.Unmarshal(stored, &c); err != nil {
 			return fmt.Errorf("decode connection %s: %w", id, err)
 		}
 		c = c.WithDefaults()
@@ -248,11 +259,8 @@ func (s *Settings) Change(ctx context.Context, id shipment.ConnectionID, edit fu
 		if err != nil {
 			return fmt.Errorf("encode connection %s: %w", id, err)
 		}
-		if err = bounded(ctx, func(ctx context.Context) error { _, err := s.kv.Update(ctx, key, b, e.Revision()); return err }); err == nil {
-			return nil
-		}
-		if !LostRace(err) && !errors.Is(err, jetstream.ErrKeyExists) {
-			return fmt.Errorf("store connection %s: %w", id, err)
+		if stored, err := s.put(ctx, key, b, rev); stored || err != nil {
+			return err
 		}
 	}
 	return beingChanged(id)

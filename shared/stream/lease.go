@@ -45,15 +45,57 @@ func (l *Leases) TTL() time.Duration { return l.ttl }
 
 // Holder returns who holds a lease, "" for nobody.
 func (l *Leases) Holder(ctx context.Context, name string) (string, error) {
-	e, err := l.kv.Get(ctx, name)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return "", nil
-	}
+	_, value, err := l.read(ctx, name)
 	if err != nil {
 		return "", fmt.Errorf("read lease %s: %w", name, err)
 	}
-	me, _, _ := strings.Cut(string(e.Value()), "\n")
+	me, _, _ := strings.Cut(string(value), "\n")
 	return me, nil
+}
+
+// read returns a lease's newest revision and who holds it, nil for nobody. The leader is asked: a replica that is behind
+// would show a lease as held that was just given back, or as lost that was just renewed.
+func (l *Leases) read(ctx context.Context, name string) (rev uint64, value []byte, err error) {
+	m, err := Last(ctx, l.js.Conn(), "KV_"+LeaseBucket, leaseSubject(name))
+	switch {
+	case err != nil || m == nil:
+		return 0, nil, err
+	case m.Header.Get("KV-Operation") != "" || m.Header.Get(jetstream.MarkerReasonHeader) != "": // given back or ended
+		return m.Sequence, nil, nil
+	}
+	return m.Sequence, m.Data, nil
+}
+
+// write puts a value on a key that does not end by itself.
+func (l *Leases) write(ctx context.Context, name string, value []byte, expected uint64) (uint64, error) {
+	return l.put(ctx, &nats.Msg{Subject: leaseSubject(name), Data: value, Header: nats.Header{}}, jetstream.WithExpectLastSequencePerSubject(expected))
+}
+
+// erase frees a key.
+func (l *Leases) erase(ctx context.Context, name string, expected uint64) (uint64, error) {
+	return l.put(ctx, &nats.Msg{Subject: leaseSubject(name), Header: nats.Header{"KV-Operation": {"DEL"}}}, jetstream.WithExpectLastSequencePerSubject(expected))
+}
+
+// mark puts a key that ends after a while, whatever is there.
+func (l *Leases) mark(ctx context.Context, name string, ttl time.Duration) (uint64, error) {
+	return l.put(ctx, &nats.Msg{Subject: leaseSubject(name), Data: []byte(l.me), Header: nats.Header{}}, jetstream.WithMsgTTL(ttl))
+}
+
+func (l *Leases) put(ctx context.Context, m *nats.Msg, opts ...jetstream.PublishOpt) (uint64, error) {
+	ack, err := l.js.PublishMsg(ctx, m, opts...)
+	if err != nil {
+		return 0, err
+	}
+	return ack.Sequence, nil
+}
+
+func leaseSubject(name string) string { return "$KV." + LeaseBucket + "." + name }
+
+// publish writes a holding on top of a revision, with its TTL. It is done by hand because the bucket's own Update drops
+// the TTL and the lease would then never expire.
+func (l *Leases) publish(ctx context.Context, name string, value []byte, expected uint64) (uint64, error) {
+	return l.put(ctx, &nats.Msg{Subject: leaseSubject(name), Data: value, Header: nats.Header{}},
+		jetstream.WithMsgTTL(l.ttl), jetstream.WithExpectLastSequencePerSubject(expected))
 }
 
 // Lease is a held right. It is safe for concurrent use.
@@ -75,14 +117,15 @@ func (l *Leases) Acquire(ctx context.Context, name string) (*Lease, error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "watch lease %s", name)
 	}
 	defer func() { _ = w.Stop() }()
+	wish := &Lease{leases: l, name: name, value: []byte(l.me + "\n" + uuid.NewString())}
 	for {
-		lease, err := l.try(ctx, name)
+		err := l.try(ctx, wish)
 		if err == nil {
-			return lease, nil
+			return wish, nil
 		}
 		// A lost marker must not make anybody wait for ever: look again once a TTL, sooner if the store did not answer.
 		again := l.ttl
-		if !errors.Is(err, jetstream.ErrKeyExists) {
+		if !errors.Is(err, errHeld) {
 			again = min(again, time.Second)
 		}
 		if err := free(ctx, w, again); err != nil {
@@ -112,16 +155,37 @@ func free(ctx context.Context, w jetstream.KeyWatcher, again time.Duration) erro
 	}
 }
 
-func (l *Leases) try(ctx context.Context, name string) (*Lease, error) {
+// errHeld is the answer to who wants a lease that somebody holds.
+var errHeld = errors.New("somebody holds it")
+
+// try takes a lease if it is free, or if it is the wish's own already because the answer to an earlier try was lost.
+func (l *Leases) try(ctx context.Context, wish *Lease) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	asked := time.Now()
-	value := []byte(l.me + "\n" + uuid.NewString())
-	rev, err := l.kv.Create(ctx, name, value, jetstream.KeyTTL(l.ttl))
+	rev, value, err := l.read(ctx, wish.name)
 	if err != nil {
-		return nil, fmt.Errorf("take lease %s: %w", name, err)
+		return fmt.Errorf("take lease %s: %w", wish.name, err)
 	}
-	return &Lease{leases: l, name: name, value: value, token: rev, rev: rev, until: asked.Add(l.ttl)}, nil
+	switch {
+	case bytes.Equal(value, wish.value) && wish.Remaining() > 0:
+	case value != nil:
+		return errHeld
+	default:
+		if wish.Remaining() <= 0 { // nothing that could still arrive counts from later than this
+			wish.until = asked.Add(l.ttl)
+		}
+		rev, err = l.publish(ctx, wish.name, wish.value, rev)
+		if LostRace(err) {
+			return errHeld
+		}
+		if err != nil {
+			return fmt.Errorf("take lease %s: %w", wish.name, err)
+		}
+		wish.until = asked.Add(l.ttl)
+	}
+	wish.token, wish.rev = rev, rev
+	return nil
 }
 
 // Token is the fencing token of this holding.
@@ -145,44 +209,68 @@ func (l *Lease) Keep(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if err := l.renew(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			if LostRace(err) || l.Remaining() <= 0 {
-				return fmt.Errorf("lease %s is lost: %w", l.name, err)
-			}
+		err := l.renew(ctx)
+		switch {
+		case err == nil:
+			tick.Reset(l.leases.ttl / 3)
+			continue
+		case ctx.Err() != nil:
+			return nil
+		case LostRace(err) || l.Remaining() <= 0:
+			return fmt.Errorf("lease %s is lost: %w", l.name, err)
 		}
+		tick.Reset(l.leases.ttl / 15) // a leader is being elected: there is time for more than one try
 	}
 }
 
-// renew publishes to the bucket's subject by hand, because the bucket's own Update drops the TTL and the lease would
-// then never expire.
+// renew fails with a lost race only when somebody else has the lease.
 func (l *Lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.leases.ttl/3)
 	defer cancel()
+	err := l.extend(ctx)
+	if !LostRace(err) {
+		return err
+	}
+	l.mu.Lock()
+	rev := l.rev
+	l.mu.Unlock()
+	if err := l.settle(ctx, rev, err); err != nil {
+		return err
+	}
+	return l.extend(ctx) // it is ours, but nobody can say until when
+}
+
+// extend writes the holding anew on top of the last one.
+func (l *Lease) extend(ctx context.Context) error {
 	l.mu.Lock()
 	rev := l.rev
 	l.mu.Unlock()
 	asked := time.Now()
-	ack, err := l.leases.js.PublishMsg(ctx,
-		&nats.Msg{Subject: "$KV." + LeaseBucket + "." + l.name, Data: l.value, Header: nats.Header{}},
-		jetstream.WithMsgTTL(l.leases.ttl), jetstream.WithExpectLastSequencePerSubject(rev))
-	if LostRace(err) { // our own renewal whose answer was lost looks the same
-		e, gerr := l.leases.kv.Get(ctx, l.name)
-		if gerr == nil && bytes.Equal(e.Value(), l.value) && e.Revision() > rev {
-			l.mu.Lock()
-			l.rev = e.Revision()
-			l.mu.Unlock()
-			return nil
-		}
-	}
+	next, err := l.leases.publish(ctx, l.name, l.value, rev)
 	if err != nil {
 		return fmt.Errorf("renew lease %s: %w", l.name, err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rev, l.until = ack.Sequence, asked.Add(l.leases.ttl)
+	l.rev, l.until = next, asked.Add(l.leases.ttl)
+	return nil
+}
+
+// settle finds out who won a renewal's lost race: it may have been an earlier renewal of our own, whose answer was lost or
+// which a cluster has not even committed yet.
+func (l *Lease) settle(ctx context.Context, rev uint64, refused error) error {
+	current, value, err := l.leases.read(ctx, l.name)
+	switch {
+	case err != nil:
+		return fmt.Errorf("renew lease %s: %w", l.name, err)
+	case !bytes.Equal(value, l.value):
+		return fmt.Errorf("renew lease %s: %w", l.name, refused)
+	case current <= rev:
+		return fmt.Errorf("renew lease %s: an earlier renewal is not settled yet", l.name)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rev = current
 	return nil
 }
 

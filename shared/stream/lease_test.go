@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fertig-project/fertig/shared/fault"
@@ -199,5 +200,29 @@ func TestTTLIsWholeSeconds(t *testing.T) {
 		if l := must[*stream.Leases](t)(stream.NewLeases(bounded(t), open(t, s), "a", in)); l.TTL() != want {
 			t.Errorf("%s became %s, want %s", in, l.TTL(), want)
 		}
+	}
+}
+
+// The answer to one renewal is lost. The lease is ours all the time, and says so.
+func TestALostAnswerDoesNotCostTheLease(t *testing.T) {
+	t.Parallel()
+	js := &lossy{JetStream: open(t, natstest.Start(t)), seen: map[string]bool{}}
+	renewals := 0
+	js.lose = func(*nats.Msg) (bool, bool) { renewals++; return renewals == 2, false } // the first takes the lease
+	leases := must[*stream.Leases](t)(stream.NewLeases(t.Context(), js, "me", 3*time.Second))
+	l := must[*stream.Lease](t)(leases.Acquire(bounded(t), "x"))
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Second)
+	defer stop()
+	kept := make(chan error, 1)
+	go func() { kept <- l.Keep(ctx) }()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	least := l.Remaining()
+	for ctx.Err() == nil {
+		<-tick.C
+		least = min(least, l.Remaining())
+	}
+	if err := <-kept; err != nil || least <= 0 {
+		t.Errorf("kept: %v, at the least %s were left", err, least)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,5 +96,47 @@ func TestFollowFlushesWhatItHoldsWhenTheRestIsPurged(t *testing.T) {
 	end()
 	if err := stream.Follow(done, js, stream.Messages, nil, 0, 10, func([]jetstream.Msg) error { return stop }); err != nil {
 		t.Errorf("an ended context: %v", err)
+	}
+}
+
+// forgetful loses the first question of each kind, as a leader does that stops with it in hand.
+type forgetful struct {
+	jetstream.JetStream
+	consumers, infos atomic.Int32
+}
+
+func (f *forgetful) OrderedConsumer(ctx context.Context, name string, cfg jetstream.OrderedConsumerConfig) (jetstream.Consumer, error) {
+	if f.consumers.Add(1) == 1 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return f.JetStream.OrderedConsumer(ctx, name, cfg)
+}
+
+func (f *forgetful) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	if f.infos.Add(1) == 1 {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return f.JetStream.Stream(ctx, name)
+}
+
+func TestAQuestionThatWasLostIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	js := open(t, natstest.Start(t))
+	ctx := patient(t)
+	must[*jetstream.PubAck](t)(js.Publish(ctx, stream.MessageSubject("m"), nil))
+	seen := 0
+	lost := &forgetful{JetStream: js}
+	if err := stream.Scan(ctx, lost, stream.Messages, jetstream.OrderedConsumerConfig{}, func(jetstream.Msg, uint64) error { seen++; return nil }); err != nil || seen != 1 {
+		t.Errorf("scan: %d seen, %v", seen, err)
+	}
+	if lost.consumers.Load() != 2 || lost.infos.Load() != 2 {
+		t.Errorf("asked for a consumer %d times and for the end %d times, want 2 each", lost.consumers.Load(), lost.infos.Load())
+	}
+	enough := errors.New("enough")
+	err := stream.Follow(ctx, &forgetful{JetStream: js}, stream.Messages, nil, 0, 10, func(msgs []jetstream.Msg) error { seen += len(msgs); return enough })
+	if !errors.Is(err, enough) || seen != 2 {
+		t.Errorf("follow: %d seen, %v", seen, err)
 	}
 }

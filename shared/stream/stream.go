@@ -5,7 +5,7 @@
 package stream
 
 import (
-	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -23,6 +23,8 @@ const (
 	Runs     = "FERTIG_RUNS"     // triggers and run logs
 	Invalid  = "FERTIG_INVALID"  // what could not be used, with the reason
 	Messages = "FERTIG_MESSAGES" // maintenance messages
+	Events   = "FERTIG_EVENTS"   // what became of shipments, for those who reported them
+	Orders   = "FERTIG_ORDERS"   // what is known of Amazon's orders, and when they were last swept
 
 	LeaseBucket  = "FERTIG_LEASES"
 	ConfigBucket = "FERTIG_CONFIG"
@@ -47,48 +49,15 @@ func configs(o Options) []jetstream.StreamConfig {
 			AllowDirect: true, Duplicates: 2 * time.Minute}
 	}
 	shipped := base(Shipped, 30*day, "fertig.shipped.*")
-	shipped.MaxBytes, shipped.Discard, shipped.MaxMsgSize, shipped.AllowAtomicPublish = bytes, jetstream.DiscardNew, 64<<10+4<<10, true
+	shipped.MaxBytes, shipped.Discard, shipped.MaxMsgSize, shipped.AllowAtomicPublish = bytes, jetstream.DiscardNew, 512<<10+4<<10, true
 	ledger := base(Ledger, 0, "fertig.ledger.>")
 	ledger.AllowAtomicPublish = true
+	events := base(Events, 30*day, EventSubjects)
+	events.AllowAtomicPublish = true
+	orders := base(Orders, 90*day, "fertig.order.>")
+	orders.MaxMsgsPerSubject = 1
 	return []jetstream.StreamConfig{shipped, ledger,
-		base(Runs, 90*day, "fertig.run.>"), base(Invalid, 90*day, "fertig.invalid.*"), base(Messages, 400*day, "fertig.message.>")}
-}
-
-// Ensure creates what is missing of the topology and brings the limits of what exists up to date. It never lowers the
-// number of replicas: a process started with other options must not thin out a cluster. Safe to call from any number of
-// processes at once.
-func Ensure(ctx context.Context, js jetstream.JetStream, o Options) error {
-	r, err := replicas(ctx, js, o)
-	if err != nil {
-		return err
-	}
-	o.Replicas = r
-	for _, c := range configs(o) {
-		if _, err := js.CreateOrUpdateStream(ctx, c); err != nil {
-			return fmt.Errorf("create stream %s: %w", c.Name, err)
-		}
-	}
-	for _, b := range []jetstream.KeyValueConfig{
-		{Bucket: LeaseBucket, History: 1, LimitMarkerTTL: time.Minute, Storage: jetstream.FileStorage, Replicas: r},
-		{Bucket: ConfigBucket, History: 20, Storage: jetstream.FileStorage, Replicas: r},
-	} {
-		if _, err := js.CreateOrUpdateKeyValue(ctx, b); err != nil && !errors.Is(err, jetstream.ErrBucketExists) {
-			return fmt.Errorf("create bucket %s: %w", b.Bucket, err)
-		}
-	}
-	return nil
-}
-
-// replicas is the number asked for, or that of the ledger where it has more already.
-func replicas(ctx context.Context, js jetstream.JetStream, o Options) (int, error) {
-	s, err := js.Stream(ctx, Ledger)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return max(o.Replicas, 1), nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("look for stream %s: %w", Ledger, err)
-	}
-	return max(o.Replicas, s.CachedInfo().Config.Replicas, 1), nil
+		base(Runs, 90*day, "fertig.run.>"), base(Invalid, 90*day, "fertig.invalid.*"), base(Messages, 400*day, "fertig.message.>"), events, orders}
 }
 
 // ShippedSubject is where events for a connection are published.
@@ -134,6 +103,35 @@ func InvalidSubject(source string) string { return "fertig.invalid." + source }
 
 // MessageSubject is the subject of a maintenance message's occurrences.
 func MessageSubject(id string) string { return "fertig.message." + id }
+
+// EventSubjects match all events about shipments.
+const EventSubjects = "fertig.event.>"
+
+// EventSubject is where the events about a shipment are published.
+func EventSubject(k shipment.Key) string {
+	return "fertig.event." + string(k.Connection) + "." + k.Order + "." + k.Package
+}
+
+// OrderSubject is the one subject of what is known of an order.
+func OrderSubject(c shipment.ConnectionID, order string) string {
+	return "fertig.order.known." + string(c) + "." + order
+}
+
+// OrdersOf matches what is known of all orders of a connection, of all connections for "".
+func OrdersOf(c shipment.ConnectionID) string {
+	if c == "" {
+		c = "*"
+	}
+	return OrderSubject(c, "*")
+}
+
+// OwnNumberSubject is where the order is kept that a merchant's own number stands for. The number may have any characters.
+func OwnNumberSubject(c shipment.ConnectionID, number string) string {
+	return "fertig.order.number." + string(c) + "." + hex.EncodeToString([]byte(number))
+}
+
+// SweepSubject is where the last sweep of a connection is kept.
+func SweepSubject(c shipment.ConnectionID) string { return "fertig.order.sweep." + string(c) }
 
 // LostRace reports whether a publish with an expected sequence was refused because somebody else was first. One server
 // answers 10071, a cluster mostly 10164.
