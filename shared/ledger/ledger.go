@@ -6,7 +6,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/stream"
+	"github.com/fertig-project/fertig/shared/wire"
 )
 
 // callTimeout bounds one append or read when the caller's context does not.
@@ -27,7 +27,8 @@ type Ledger struct {
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	epoch string
-	batch chan struct{} // one atomic batch in flight: two would each pay for the other's order
+
+	commits committer
 }
 
 // Open finds the ledger stream, which stream.Ensure has created.
@@ -40,7 +41,7 @@ func Open(ctx context.Context, nc *nats.Conn) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ledger: %w", err)
 	}
-	return &Ledger{nc: nc, js: js, epoch: s.CachedInfo().Created.UTC().Format(time.RFC3339Nano), batch: make(chan struct{}, 1)}, nil
+	return &Ledger{nc: nc, js: js, epoch: s.CachedInfo().Created.UTC().Format(time.RFC3339Nano)}, nil
 }
 
 // Epoch changes when the stream is created anew: sequences of another epoch mean nothing.
@@ -66,61 +67,46 @@ func (e *LostRace) Error() string {
 
 // Last reads the newest entry of a shipment from the stream's leader. An unknown shipment gives an Entry with Seq 0.
 func (l *Ledger) Last(ctx context.Context, k shipment.Key) (shipment.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	// A direct get may be answered by a follower that is behind, so the leader is asked by hand.
-	req, err := json.Marshal(map[string]string{"last_by_subj": stream.LedgerSubject(k)})
-	if err != nil {
-		return shipment.Entry{}, fmt.Errorf("read ledger of %s: %w", k, err)
-	}
-	m, err := l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream.Ledger, req)
+	m, err := stream.Last(ctx, l.nc, stream.Ledger, stream.LedgerSubject(k))
 	if err != nil {
 		return shipment.Entry{}, fault.Wrap(fault.Unavailable, err, "read ledger of %s", k)
 	}
-	var resp struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Seq  uint64 `json:"seq"`
-			Data []byte `json:"data"`
-		} `json:"message"`
+	if m == nil {
+		return shipment.Entry{}, nil
 	}
-	if err := json.Unmarshal(m.Data, &resp); err != nil {
-		return shipment.Entry{}, fmt.Errorf("read ledger of %s: %w", k, err)
-	}
-	if resp.Error != nil {
-		if resp.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			return shipment.Entry{}, nil
-		}
-		return shipment.Entry{}, fault.Wrap(fault.Unavailable, resp.Error, "read ledger of %s", k)
-	}
-	return decode(resp.Message.Seq, resp.Message.Data)
-}
-
-func decode(seq uint64, data []byte) (shipment.Entry, error) {
-	var e shipment.Entry
-	if err := json.Unmarshal(data, &e); err != nil {
-		return e, fmt.Errorf("decode ledger entry %d: %w", seq, err)
-	}
-	e.Seq = seq
-	return e, nil
+	return wire.DecodeEntry(m.Sequence, m.Data)
 }
 
 // Append adds e on top of the entry with sequence expected (0: the shipment is new) and returns it with its own
-// sequence. It fails with *LostRace when something else is on top, and with a fault.Unavailable error when it is not
+// sequence. Appends that wait at the same time share an atomic batch. It fails with *LostRace when something else is on top, and with a fault.Unavailable error when it is not
 // known whether the append happened; a caller that repeats it with the same event id is safe.
 func (l *Ledger) Append(ctx context.Context, expected uint64, e shipment.Entry) (shipment.Entry, error) {
-	data, err := json.Marshal(e)
+	data, err := wire.EncodeEntry(e)
 	if err != nil {
-		return e, fmt.Errorf("encode ledger entry of %s: %w", e.After.Key, err)
+		return e, err
 	}
+	p := &pending{Draft: Draft{Expected: expected, Entry: e}, data: data, turns: make(chan turn, 1)}
+	if ctx.Err() != nil {
+		r := p.unavailable(ctx.Err())
+		return r.Entry, r.Err
+	}
+	l.commits.enter(p)
+	r := l.await(ctx, p)
+	return r.Entry, r.Err
+}
+
+// single appends by itself.
+func (l *Ledger) single(ctx context.Context, p *pending) Result {
 	pctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	ack, err := l.js.Publish(pctx, stream.LedgerSubject(e.After.Key), data, jetstream.WithExpectLastSequencePerSubject(expected))
+	e := p.Entry
+	ack, err := l.js.Publish(pctx, stream.LedgerSubject(e.After.Key), p.data, jetstream.WithExpectLastSequencePerSubject(p.Expected))
 	if err == nil {
 		e.Seq = ack.Sequence
-		return e, nil
+		return Result{Entry: e}
 	}
-	return l.resolve(ctx, expected, e, err)
+	e, err = l.resolve(ctx, p.Expected, e, err)
+	return Result{Entry: e, Err: err}
 }
 
 // resolve finds out what became of an append that was refused or not answered.

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func bounded(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -158,21 +158,6 @@ func race(t *testing.T, ledgers []*ledger.Ledger, rounds int) {
 	if h, err := ledgers[0].History(ctx, k); err != nil || len(h) != rounds+1 {
 		t.Fatalf("%d entries of %d, %v", len(h), rounds+1, err)
 	}
-}
-
-func TestOneWinnerOnOneServer(t *testing.T) {
-	s, l := start(t)
-	race(t, []*ledger.Ledger{l, open(t, s.Connect(t)), open(t, s.Connect(t)), open(t, s.Connect(t))}, 20)
-}
-
-func TestOneWinnerOnACluster(t *testing.T) {
-	t.Parallel()
-	c := natstest.StartCluster(t)
-	var ledgers []*ledger.Ledger
-	for i := range 4 {
-		ledgers = append(ledgers, open(t, c.Connect(t, i)))
-	}
-	race(t, ledgers, 50)
 }
 
 func TestChangeDecidesAgainAfterALostRace(t *testing.T) {
