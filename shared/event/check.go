@@ -3,6 +3,7 @@ package event
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,9 +13,11 @@ import (
 )
 
 // Check reports everything that is wrong with the envelope and the data, joined; nil when the event is usable.
-func (e Event) Check() error { return errors.Join(e.envelope(), e.Data.Check(e.Type)) }
+func (e Event) Check() error {
+	return errors.Join(e.envelope(TypeShipped, TypeAmended, TypeWithdrawn), e.Data.Check(e.Type))
+}
 
-func (e Event) envelope() error {
+func (e Event) envelope(types ...string) error {
 	var errs []error
 	bad := func(field, format string, args ...any) { errs = append(errs, fault.Field(field, format, args...)) }
 	if e.SpecVersion != "1.0" {
@@ -25,14 +28,25 @@ func (e Event) envelope() error {
 	} {
 		if f.value == "" {
 			bad(f.name, "is missing: %s", f.hint)
-		} else if len(f.value) > 200 || strings.ContainsFunc(f.value, unicode.IsControl) {
+		} else if len(f.value) > 200 || !plain(f.value) && strings.ContainsFunc(f.value, unicode.IsControl) {
 			bad(f.name, "must be at most 200 bytes long and free of control characters")
 		}
 	}
-	if e.Type != TypeShipped && e.Type != TypeAmended && e.Type != TypeWithdrawn {
-		bad("type", "%q is not known: use %s, %s or %s", e.Type, TypeShipped, TypeAmended, TypeWithdrawn)
+	if !slices.Contains(types, e.Type) {
+		bad("type", "%q is not known: use %s", e.Type, strings.Join(types, ", "))
 	}
 	return errors.Join(errs...)
+}
+
+// plain reports whether s is printable ASCII without blanks around it, as nearly every text is: then there is nothing to
+// look for.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s == "" || s[0] != ' ' && s[len(s)-1] != ' '
 }
 
 // word reports whether s is 1 to most characters without blanks or control characters.
@@ -88,8 +102,11 @@ func (s Shipped) texts() error {
 		{"carrier", s.Carrier, 50}, {"service", s.Service, 50}, {"trackingNumber", s.Tracking, 50},
 		{"reference", s.Reference, 100}, {"source", s.Source, 20},
 	} {
-		if n := len([]rune(f.value)); n > f.max {
+		if n := utf8.RuneCountInString(f.value); n > f.max {
 			errs = append(errs, fault.Field(f.name, "is %d characters long: at most %d are allowed", n, f.max))
+		}
+		if plain(f.value) {
+			continue
 		}
 		if strings.ContainsFunc(f.value, unicode.IsControl) || strings.TrimSpace(f.value) != f.value {
 			errs = append(errs, fault.Field(f.name, "has blanks around it or control characters inside: remove them"))
@@ -111,27 +128,32 @@ func (s Shipped) texts() error {
 
 func (s Shipped) checkItems() error {
 	var errs []error
-	seen := map[string]bool{}
+	var seen map[string]bool
+	if len(s.Items) > 1 {
+		seen = make(map[string]bool, len(s.Items))
+	}
 	if len(s.Items) > 500 {
 		return fault.Field("items", "has %d entries: at most 500 are allowed", len(s.Items))
 	}
 	for i, it := range s.Items {
-		field := fmt.Sprintf("items[%d]", i)
+		field := func(name string) string { return fmt.Sprintf("items[%d].%s", i, name) }
 		switch {
 		case !word(it.OrderItemID, 50):
-			errs = append(errs, fault.Field(field+".orderItemId", "is missing or unusable: take it from the Amazon order"))
+			errs = append(errs, fault.Field(field("orderItemId"), "is missing or unusable: take it from the Amazon order"))
 		case seen[it.OrderItemID]:
-			errs = append(errs, fault.Field(field+".orderItemId", "%q occurs twice: add the quantities up", it.OrderItemID))
+			errs = append(errs, fault.Field(field("orderItemId"), "%q occurs twice: add the quantities up", it.OrderItemID))
 		}
 		if it.Quantity < 1 || it.Quantity > 1_000_000 {
-			errs = append(errs, fault.Field(field+".quantity", "is %d: must lie between 1 and 1000000", it.Quantity))
+			errs = append(errs, fault.Field(field("quantity"), "is %d: must lie between 1 and 1000000", it.Quantity))
 		}
 		for j, c := range it.TransparencyCodes {
 			if !word(c, 100) {
-				errs = append(errs, fault.Field(fmt.Sprintf("%s.transparencyCodes[%d]", field, j), "must be one word of at most 100 characters"))
+				errs = append(errs, fault.Field(field(fmt.Sprintf("transparencyCodes[%d]", j)), "must be one word of at most 100 characters"))
 			}
 		}
-		seen[it.OrderItemID] = true
+		if seen != nil {
+			seen[it.OrderItemID] = true
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -1,9 +1,11 @@
 package event_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -195,6 +197,11 @@ func FuzzDecode(f *testing.F) {
 	schemas := compile(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		e, err := event.Decode(in)
+		if std, ok := slowly(in); ok != (err == nil) && len(in) <= event.MaxBytes {
+			t.Fatalf("the standard reader takes it: %t; %v", ok, err)
+		} else if ok {
+			same(t, e, std)
+		}
 		if err != nil {
 			for _, p := range fields(err) {
 				if strings.HasPrefix(p, "no fault") {
@@ -210,6 +217,9 @@ func FuzzDecode(f *testing.F) {
 			}
 			t.Fatalf("decoded but not encoded again: %v", err)
 		}
+		if std, err := json.Marshal(e); err != nil || !bytes.Equal(std, out) {
+			t.Fatalf("written %s\nstandard %s, %v", out, std, err)
+		}
 		valid(t, schemas, e.Type, out)
 		again, err := event.Decode(out)
 		if err != nil {
@@ -220,4 +230,51 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// slowly decodes with the standard reader alone.
+func slowly(in []byte) (event.Event, bool) {
+	var e event.Event
+	d := json.NewDecoder(bytes.NewReader(in))
+	d.DisallowUnknownFields()
+	if d.Decode(&e) != nil {
+		return e, false
+	}
+	if e.Data.Package == "" {
+		e.Data.Package = "1"
+	}
+	_, err := d.Token()
+	return e, err == io.EOF && e.Check() == nil
+}
+
+func TestEventsTogether(t *testing.T) {
+	one, two := edited(t, "id", "1"), edited(t, "id", "2")
+	for name, c := range map[string]struct {
+		in   string
+		want []string // ids, or what is wrong
+	}{
+		"one":                {string(one), []string{"1"}},
+		"as a list":          {string(event.Join([][]byte{one})), []string{"1"}},
+		"two":                {string(event.Join([][]byte{one, two})), []string{"1", "2"}},
+		"with blanks":        {" [\n" + string(one) + " , " + string(two) + "]\n", []string{"1", "2"}},
+		"one is unusable":    {string(event.Join([][]byte{one, edited(t, "data.account", nil), two})), []string{"1", "account", "2"}},
+		"one is not even":    {string(event.Join([][]byte{one, []byte("7"), two})), []string{"1", "not usable JSON", "2"}},
+		"a stranger's field": {string(event.Join([][]byte{edited(t, "data.buyerName", "x"), two})), []string{"buyerName", "2"}},
+		"one is too long":    {string(event.Join([][]byte{edited(t, "subject", strings.Repeat("x", event.MaxBytes)), two})), []string{"at most 65536", "2"}},
+		"other spelling":     {string(event.Join([][]byte{bytes.Replace(one, []byte(`"id"`), []byte(`"ID"`), 1), two})), []string{"1", "2"}},
+		"none":               {"[]", []string{"list of events is empty"}},
+		"cut off":            {"[" + string(one) + ",", []string{"list of events is not usable"}},
+		"two without list":   {string(one) + string(two), []string{"one event per message"}},
+	} {
+		got := event.DecodeAll([]byte(c.in))
+		if len(got) != len(c.want) {
+			t.Errorf("%s: %d results: %+v", name, len(got), got)
+			continue
+		}
+		for i, want := range c.want {
+			if d := got[i]; d.Err == nil && d.Event.ID != want || d.Err != nil && !strings.Contains(fmt.Sprint(d.Err, fields(d.Err)), want) {
+				t.Errorf("%s, %d: %s, %v; want %s", name, i, d.Event.ID, d.Err, want)
+			}
+		}
+	}
 }

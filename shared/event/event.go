@@ -6,15 +6,8 @@
 package event
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
 	"time"
 
-	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
@@ -25,8 +18,11 @@ const (
 	TypeWithdrawn = "fertig.order.withdrawn.v1"
 )
 
-// MaxBytes bounds one encoded event.
-const MaxBytes = 64 << 10
+// MaxBytes bounds one encoded event, MaxTogether a message of several.
+const (
+	MaxBytes    = 64 << 10
+	MaxTogether = 512 << 10
+)
 
 // Shipped is the data of a shipped or an amended event. Absent items mean the whole order. Connection may be left out
 // where the account alone decides.
@@ -66,54 +62,6 @@ func New(typ, id, producer string, at time.Time, data Shipped) Event {
 	}
 	return Event{SpecVersion: "1.0", ID: id, Source: producer, Type: typ, Subject: data.Order + "/" + data.Package,
 		Time: at.UTC(), DataContentType: "application/json", Data: data}
-}
-
-// Encode writes the event as one line of JSON.
-func Encode(e Event) ([]byte, error) {
-	b, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
-	}
-	if len(b) > MaxBytes {
-		return nil, fault.New(fault.Invalid, "the event is %d bytes long: at most %d are allowed", len(b), MaxBytes)
-	}
-	return b, nil
-}
-
-// Decode reads and checks one event. All that is wrong is reported at once; each problem names the field.
-func Decode(b []byte) (Event, error) {
-	if len(b) > MaxBytes {
-		return Event{}, fault.New(fault.Invalid, "the event is %d bytes long: at most %d are allowed", len(b), MaxBytes)
-	}
-	var e Event
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&e); err != nil {
-		return Event{}, blame(err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return Event{}, fault.New(fault.Invalid, "the event is followed by more text: publish one event per message")
-	}
-	if e.Data.Package == "" {
-		e.Data.Package = "1"
-	}
-	return e, e.Check()
-}
-
-// blame names the field that kept the decoder from going on.
-func blame(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) && wrong.Field != "" {
-		return fault.Field(strings.TrimPrefix(wrong.Field, "data."), "must not be a %s", wrong.Value)
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fault.Field(strings.Trim(name, `"`), "is not known: leave it out; nothing about buyers is taken in")
-	}
-	var parse *time.ParseError
-	if errors.As(err, &parse) {
-		return fault.Field("time", "%q is not a time: write 2026-11-20T14:03:00Z", parse.Value)
-	}
-	return fault.Wrap(fault.Invalid, err, "the event is not usable JSON")
 }
 
 // ToData turns the wire form into the domain's, with dates read in the account's zone.

@@ -22,7 +22,7 @@ func compile(t testing.TB) map[string]*jsonschema.Schema {
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	files, err := filepath.Glob(filepath.Join(docs, "*.schema.json"))
-	if err != nil || len(files) != 3 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("schemas: %v, %v", files, err)
 	}
 	const base = "https://github.com/fertig-project/fertig/docs/events/"
@@ -40,7 +40,7 @@ func compile(t testing.TB) map[string]*jsonschema.Schema {
 		}
 	}
 	out := map[string]*jsonschema.Schema{}
-	for typ, name := range map[string]string{event.TypeShipped: "shipped", event.TypeAmended: "amended", event.TypeWithdrawn: "withdrawn"} {
+	for typ, name := range map[string]string{event.TypeShipped: "shipped", event.TypeAmended: "amended", event.TypeWithdrawn: "withdrawn", event.TypeKnown: "known"} {
 		s, err := c.Compile(base + name + ".v1.schema.json")
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestAsyncAPI(t *testing.T) {
 	if want := stream.ShippedSubject("{connection}"); api.AsyncAPI != "3.0.0" || api.Channels["shipped"].Address != want {
 		t.Fatalf("version %s, channel %+v, want the address %s", api.AsyncAPI, api.Channels["shipped"], want)
 	}
-	types := map[string]bool{event.TypeShipped: true, event.TypeAmended: true, event.TypeWithdrawn: true}
+	types := map[string]bool{event.TypeShipped: true, event.TypeAmended: true, event.TypeWithdrawn: true, event.TypeKnown: true}
 	for id, m := range api.Components.Messages {
 		if !types[m.Name] || api.Channels["shipped"].Messages[id].Ref != "#/components/messages/"+id {
 			t.Errorf("message %s is named %q", id, m.Name)

@@ -1,10 +1,11 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/fertig-project/fertig/shared/fault"
 )
@@ -19,20 +20,14 @@ type Time struct {
 }
 
 // MarshalJSON writes RFC 3339, or just the date where no time was given.
-func (t Time) MarshalJSON() ([]byte, error) {
-	if t.unread != "" {
-		return nil, errors.New(t.unread)
-	}
-	if t.DateOnly {
-		return json.Marshal(t.Format(time.DateOnly))
-	}
-	return json.Marshal(t.UTC().Format(time.RFC3339Nano))
-}
+func (t Time) MarshalJSON() ([]byte, error) { return t.append(nil) }
 
 // UnmarshalJSON reads RFC 3339 with a zone, or a date.
 func (t *Time) UnmarshalJSON(b []byte) error {
 	var s string
-	if json.Unmarshal(b, &s) != nil {
+	if n := len(b); n > 1 && b[0] == '"' && b[n-1] == '"' && bytes.IndexByte(b, '\\') < 0 && utf8.Valid(b) {
+		s = string(b[1 : n-1])
+	} else if json.Unmarshal(b, &s) != nil {
 		*t = Time{unread: "is no text: write \"2026-11-20T14:03:00+01:00\" or \"2026-11-20\""}
 		return nil
 	}
