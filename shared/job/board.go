@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sort"
 	"time"
@@ -50,14 +49,28 @@ func (b *Board) once(ctx context.Context, subject string, v any) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err = b.js.Publish(ctx, subject, data, jetstream.WithExpectLastSequencePerSubject(0))
-	switch {
-	case err == nil:
-		return true, nil
-	case stream.LostRace(err):
-		return false, nil
+	for wait := time.Millisecond; ; wait *= 2 {
+		_, err = b.js.Publish(ctx, subject, data, jetstream.WithExpectLastSequencePerSubject(0))
+		if err == nil {
+			return true, nil
+		}
+		if !stream.LostRace(err) {
+			return false, fault.Wrap(fault.Unavailable, err, "publish on %s", subject)
+		}
+		// A cluster refuses on behalf of a publish that it has not committed yet and may still lose with its leader.
+		there, err := stream.Last(ctx, b.nc, stream.Runs, subject)
+		if err != nil {
+			return false, fault.Wrap(fault.Unavailable, err, "publish on %s", subject)
+		}
+		if there != nil {
+			return false, nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false, fault.Wrap(fault.Unavailable, ctx.Err(), "publish on %s", subject)
+		}
 	}
-	return false, fault.Wrap(fault.Unavailable, err, "publish on %s", subject)
 }
 
 // Begin writes a run's first log entry, or returns the one an earlier holder of the lease wrote.
@@ -84,18 +97,12 @@ func (b *Board) Write(ctx context.Context, l Log) error {
 
 // Last returns the newest log entry of a run; fault.NotFound when it has none.
 func (b *Board) Last(ctx context.Context, c shipment.ConnectionID, run string) (Log, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	s, err := b.js.Stream(ctx, stream.Runs)
+	m, err := stream.Last(ctx, b.nc, stream.Runs, stream.RunLogSubject(c, run))
 	if err != nil {
 		return Log{}, fault.Wrap(fault.Unavailable, err, "read log of run %s", run)
 	}
-	m, err := s.GetLastMsgForSubject(ctx, stream.RunLogSubject(c, run))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	if m == nil {
 		return Log{}, fault.New(fault.NotFound, "run %s has not begun", run)
-	}
-	if err != nil {
-		return Log{}, fault.Wrap(fault.Unavailable, err, "read log of run %s", run)
 	}
 	var l Log
 	return l, json.Unmarshal(m.Data, &l)
@@ -122,26 +129,36 @@ func (b *Board) Recent(ctx context.Context, c shipment.ConnectionID, n int) ([]L
 
 // Asked returns the trigger of a run; fault.NotFound when nobody asked for it.
 func (b *Board) Asked(ctx context.Context, c shipment.ConnectionID, run string) (Trigger, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	s, err := b.js.Stream(ctx, stream.Runs)
+	m, err := stream.Last(ctx, b.nc, stream.Runs, stream.TriggerSubject(c, run))
 	if err != nil {
 		return Trigger{}, fault.Wrap(fault.Unavailable, err, "read trigger %s", run)
 	}
-	m, err := s.GetLastMsgForSubject(ctx, stream.TriggerSubject(c, run))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
+	if m == nil {
 		return Trigger{}, fault.New(fault.NotFound, "run %s was never asked for", run)
-	}
-	if err != nil {
-		return Trigger{}, fault.Wrap(fault.Unavailable, err, "read trigger %s", run)
 	}
 	var t Trigger
 	return t, json.Unmarshal(m.Data, &t)
 }
 
+// Since returns the triggers stored at or after a moment, by the server's clock, the oldest first.
+func (b *Board) Since(ctx context.Context, since time.Time) ([]Trigger, error) {
+	var all []Trigger
+	err := b.read(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{stream.TriggerSubject("*", "*")},
+		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since}, func(data []byte) {
+		var t Trigger
+		if json.Unmarshal(data, &t) == nil {
+			all = append(all, t)
+		}
+	})
+	return all, err
+}
+
 func (b *Board) scan(ctx context.Context, filter string, visit func(data []byte)) error {
-	err := stream.Scan(ctx, b.js, stream.Runs, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
+	return b.read(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}, visit)
+}
+
+func (b *Board) read(ctx context.Context, what jetstream.OrderedConsumerConfig, visit func(data []byte)) error {
+	err := stream.Scan(ctx, b.js, stream.Runs, what,
 		func(m jetstream.Msg, _ uint64) error {
 			visit(m.Data())
 			return nil
@@ -165,7 +182,7 @@ func (b *Board) Triggers(ctx context.Context, c shipment.ConnectionID, handle fu
 	}
 	return b.follow(ctx, stream.TriggerSubject(c, "*"), 0, func(_ uint64, data []byte) error {
 		var t Trigger
-		if json.Unmarshal(data, &t) == nil && !done[t.RunID] {
+		if json.Unmarshal(data, &t) == nil && t.Settled == "" && !done[t.RunID] {
 			handle(t)
 		}
 		return nil
@@ -177,7 +194,7 @@ func (b *Board) done(ctx context.Context, c shipment.ConnectionID) (map[string]b
 	err := b.scan(ctx, stream.RunLogSubject(c, "*"), func(data []byte) {
 		var l Log
 		if json.Unmarshal(data, &l) == nil {
-			done[l.RunID] = l.Phase == Finished || l.Phase == Joined
+			done[l.RunID] = l.Phase.Ended()
 		}
 	})
 	return done, err

@@ -67,8 +67,71 @@ func write(ctx context.Context, t *testing.T, b *job.Board, logs ...job.Log) {
 	}
 }
 
-func TestOneTriggerHoweverManySchedulers(t *testing.T) {
-	ctx, s, _, b := start(t)
+func TestOnOneServerAndOnACluster(t *testing.T) {
+	natstest.Each(t,
+		natstest.Case{Name: "one trigger however many schedulers", Run: oneTrigger},
+		natstest.Case{Name: "begin resumes", Run: beginResumes},
+		natstest.Case{Name: "asked, run, logged", Run: askedAndLogged},
+	)
+}
+
+func bounded(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Whoever reads after a write sees it, whichever replica would have answered.
+func askedAndLogged(t *testing.T, s natstest.Any) {
+	ctx, b, other := bounded(t), board(t, s.Connect(t)), board(t, s.Connect(t))
+	heard := make(chan string)
+	following, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- other.Triggers(following, "EU", func(t job.Trigger) {
+			select {
+			case heard <- t.RunID:
+			case <-following.Done():
+			}
+		})
+	}()
+	for i := range 20 {
+		run := fmt.Sprint("r", i)
+		ask(ctx, t, b, run)
+		if again, err := other.Ask(ctx, trigger(run)); again || err != nil {
+			t.Fatalf("%s twice: %v", run, err)
+		}
+		if _, err := other.Asked(ctx, "EU", run); err != nil {
+			t.Fatal(err)
+		}
+		// Before the run's log says that it is done: who begins to follow after that need not be told of it.
+		select {
+		case got := <-heard:
+			if got != run {
+				t.Fatalf("heard %s, want %s", got, run)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s was not heard of", run)
+		}
+		for _, p := range []job.Phase{job.Started, job.Finished} {
+			write(ctx, t, b, entry(run, p, i))
+			if l, err := other.Last(ctx, "EU", run); err != nil || l.Phase != p {
+				t.Fatalf("%s is %s, want %s, %v", run, l.Phase, p, err)
+			}
+		}
+	}
+	if logs, err := other.Recent(ctx, "", 100); err != nil || len(logs) != 20 || logs[0].RunID != "r19" || logs[0].Phase != job.Finished {
+		t.Errorf("%d logs, %v", len(logs), err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func oneTrigger(t *testing.T, s natstest.Any) {
+	ctx, b := bounded(t), board(t, s.Connect(t))
 	var wg sync.WaitGroup
 	first := make([]bool, 5)
 	for i := range first {
@@ -121,8 +184,8 @@ func TestAskRefusesWhatNoRunCanBe(t *testing.T) {
 	}
 }
 
-func TestBeginResumes(t *testing.T) {
-	ctx, _, _, b := start(t)
+func beginResumes(t *testing.T, s natstest.Any) {
+	ctx, b := bounded(t), board(t, s.Connect(t))
 	if _, err := b.Last(ctx, "EU", "r"); !fault.Is(err, fault.NotFound) {
 		t.Fatalf("not begun: %v", err)
 	}
@@ -159,7 +222,14 @@ func TestTriggersSkipsWhatIsDone(t *testing.T) {
 
 	heard, ended := make(chan string, 10), make(chan error, 1)
 	following, stop := context.WithCancel(ctx)
-	go func() { ended <- b.Triggers(following, "EU", func(t job.Trigger) { heard <- t.RunID }) }()
+	go func() {
+		ended <- b.Triggers(following, "EU", func(t job.Trigger) {
+			select {
+			case heard <- t.RunID:
+			case <-following.Done():
+			}
+		})
+	}()
 	want := func(runs ...string) {
 		t.Helper()
 		for _, r := range runs {

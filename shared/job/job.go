@@ -42,23 +42,45 @@ type Trigger struct {
 	Scope         Scope                 `json:"scope"`
 	Keys          []shipment.Key        `json:"keys,omitempty"`         // scope list
 	DeferredUntil time.Time             `json:"deferredUntil,omitzero"` // scope message: deferred no later than this
+	Held          []Line                `json:"held,omitempty"`         // scope message: also what was held back for these, accepted no later than that
 	Slot          time.Time             `json:"slot,omitzero"`          // kind schedule: the time it was due
 	Until         time.Time             `json:"until,omitzero"`         // end of the time budget; zero: the connection's
 	OpID          string                `json:"opId,omitempty"`
 	Actor         string                `json:"actor"`
 	Reason        string                `json:"reason,omitempty"`
 	At            time.Time             `json:"at"`
+
+	// Settled takes the place of a run: nobody is to carry the trigger out. It is Missed for a slot that fell due when no
+	// scheduler was running and was found too late, Joined for one that CoveredBy, a later run of everything, makes up for.
+	Settled   Phase  `json:"settled,omitempty"`
+	CoveredBy string `json:"coveredBy,omitempty"`
+}
+
+// Line is what a line of an account's carrier mapping decides about, in the sender's words.
+type Line struct {
+	Account shipment.AccountID `json:"account"`
+	Carrier string             `json:"carrier"`
+	Service string             `json:"service,omitempty"`
+}
+
+// Covers reports whether a shipment belongs to the line.
+func (l Line) Covers(s shipment.Shipment) bool {
+	return l.Account == s.Account && strings.EqualFold(l.Carrier, s.Data.Carrier) && strings.EqualFold(l.Service, s.Data.Service)
 }
 
 // Phase is a step of a run's log.
 type Phase string
 
-// The phases. A trigger is done when its log says finished or joined.
+// The phases. A trigger is done when its log says finished, joined or missed.
 const (
 	Started  Phase = "started"
 	Finished Phase = "finished"
 	Joined   Phase = "joined"
+	Missed   Phase = "missed" // a slot that did not run and will not
 )
+
+// Ended reports whether nothing more happens in a run in this phase.
+func (p Phase) Ended() bool { return p == Finished || p == Joined || p == Missed }
 
 // Counts adds up what a run did.
 type Counts struct {

@@ -20,21 +20,9 @@ const everyHour = 1 << 63
 // change. A time that is skipped in spring is due the moment the gap ends, a time that occurs twice in autumn is due the
 // first time. A schedule for every hour follows elapsed time instead, so that it neither pauses nor hurries.
 func Next(s settings.Schedule, now time.Time, n int) ([]time.Time, error) {
-	if s.Off {
-		return nil, nil
-	}
-	loc, err := time.LoadLocation(s.Zone)
-	if err != nil {
-		return nil, fault.Field("schedule.zone", "%q is not an IANA time zone such as Europe/Berlin", s.Zone)
-	}
-	parsed, err := cron.ParseStandard(s.Cron)
-	spec, ok := parsed.(*cron.SpecSchedule)
-	if err != nil || !ok || strings.Contains(s.Cron, "TZ=") {
-		return nil, fault.Field("schedule.cron", "%q is not a cron expression of five fields such as \"0 12,15,18 * * *\"; the zone is given beside it", s.Cron)
-	}
-	step := wallClock(spec, loc)
-	if spec.Hour&everyHour != 0 {
-		step = func(t time.Time) time.Time { return spec.Next(t.In(loc)) }
+	step, err := stepper(s)
+	if err != nil || s.Off {
+		return nil, err
 	}
 	var out []time.Time
 	for t := now; len(out) < n; {
@@ -44,6 +32,44 @@ func Next(s settings.Schedule, now time.Time, n int) ([]time.Time, error) {
 		out = append(out, t.UTC())
 	}
 	return out, nil
+}
+
+// Between returns the slots after one moment and up to and including another, as Next gives them.
+func Between(s settings.Schedule, after, upTo time.Time) ([]time.Time, error) {
+	step, err := stepper(s)
+	if err != nil || s.Off {
+		return nil, err
+	}
+	var out []time.Time
+	for t := step(after); !t.IsZero() && !t.After(upTo); t = step(t) {
+		out = append(out, t.UTC())
+	}
+	return out, nil
+}
+
+// stepper reads a schedule; what it returns finds the next slot strictly after a moment, the zero time when there is none.
+func stepper(s settings.Schedule) (func(time.Time) time.Time, error) {
+	loc, spec, err := parse(s)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Hour&everyHour != 0 {
+		return func(t time.Time) time.Time { return spec.Next(t.In(loc)) }, nil
+	}
+	return wallClock(spec, loc), nil
+}
+
+func parse(s settings.Schedule) (*time.Location, *cron.SpecSchedule, error) {
+	loc := s.Location() // kept once loaded: schedules are read often
+	if loc.String() != s.Zone {
+		return nil, nil, fault.Field("schedule.zone", "%q is not an IANA time zone such as Europe/Berlin", s.Zone)
+	}
+	parsed, err := cron.ParseStandard(s.Cron)
+	spec, ok := parsed.(*cron.SpecSchedule)
+	if err != nil || !ok || strings.Contains(s.Cron, "TZ=") {
+		return nil, nil, fault.Field("schedule.cron", "%q is not a cron expression of five fields such as \"0 12,15,18 * * *\"; the zone is given beside it", s.Cron)
+	}
+	return loc, spec, nil
 }
 
 // wallClock finds the next instant by reckoning in a day that always has 24 hours and translating the result.

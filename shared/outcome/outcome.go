@@ -8,6 +8,8 @@ package outcome
 
 import "strings"
 
+//go:generate go run ./cmd/page ../../docs/outcomes.md
+
 // Class says what an outcome means for the shipment.
 type Class string
 

@@ -20,6 +20,7 @@ const (
 	DefaultCron    = "0 12,15,18 * * *"
 	DefaultZone    = "Europe/Berlin"
 	DefaultAgeDays = 7
+	DefaultGrace   = Duration(2 * time.Hour)
 )
 
 // Duration is a time.Duration written as text such as "90s" or "2m".
@@ -69,6 +70,12 @@ func (c Connection) WithDefaults() Connection {
 	def(&l.DoubtAfter, Duration(2*time.Minute))
 	def(&l.DoubtAgain, Duration(5*time.Minute))
 	def(&l.BreakerPause, Duration(time.Minute))
+	def(&l.ReadRate, 0.5)
+	def(&l.ReadBurst, 30)
+	def(&l.SearchRate, 0.0056)
+	def(&l.SearchBurst, 20)
+	def(&l.ReconcileAfter, Duration(10*time.Minute))
+	def(&l.ReconcileEvery, Duration(24*time.Hour))
 	def(&c.Mode, ModeSimulator)
 	def(&c.Name, string(c.ID))
 	accounts := make([]Account, len(c.Accounts))
@@ -76,6 +83,7 @@ func (c Connection) WithDefaults() Connection {
 		def(&a.Name, string(a.ID))
 		def(&a.Schedule.Cron, DefaultCron)
 		def(&a.Schedule.Zone, DefaultZone)
+		def(&a.Schedule.Grace, DefaultGrace)
 		def(&a.AgeLimitDays, DefaultAgeDays)
 		def(&a.RejectedOrder, shipment.RejectedLast)
 		accounts[i] = a
@@ -137,7 +145,15 @@ func (c Connection) check(at string) error {
 	if c.Mode == ModeSimulator && (c.Endpoint == "" || c.TokenEndpoint == "") {
 		bad("endpoint", "a simulator connection needs endpoint and tokenEndpoint: without them it would talk to Amazon")
 	}
-	for _, s := range []struct{ f, v string }{{"clientSecret", c.ClientSecret}, {"refreshToken", c.RefreshToken}} {
+	for _, d := range []struct{ f, v string }{{"authorisedOn", c.AuthorisedOn}, {"secretIssuedOn", c.SecretIssuedOn}} {
+		if _, err := time.Parse(time.DateOnly, d.v); d.v != "" && err != nil {
+			bad(d.f, "%q is not a day such as 2026-11-20", d.v)
+		}
+	}
+	for _, s := range []struct{ f, v string }{{"clientSecret", c.ClientSecret}, {"refreshToken", c.RefreshToken}, {"clientSecretNext", c.ClientSecretNext}} {
+		if s.f == "clientSecretNext" && s.v == "" {
+			continue
+		}
 		if kind, name, _ := strings.Cut(s.v, ":"); kind != "env" && kind != "file" || name == "" {
 			bad(s.f, "must be a reference, env:NAME or file:PATH: the secret itself does not belong here")
 		}
@@ -155,11 +171,17 @@ func (c Connection) check(at string) error {
 func (l Limits) check(at string) error {
 	var errs []error
 	bad := func(f, format string, args ...any) { errs = append(errs, fault.Field(at+"."+f, format, args...)) }
-	if !(l.ConfirmRate > 0 && l.ConfirmRate <= 1000) {
-		bad("confirmRate", "%v must be more than 0 and at most 1000 requests a second", l.ConfirmRate)
-	}
-	if l.ConfirmBurst < 1 || l.ConfirmBurst > 1000 {
-		bad("confirmBurst", "%d must lie between 1 and 1000", l.ConfirmBurst)
+	for _, q := range []struct {
+		f     string
+		rate  float64
+		burst int
+	}{{"confirm", l.ConfirmRate, l.ConfirmBurst}, {"read", l.ReadRate, l.ReadBurst}, {"search", l.SearchRate, l.SearchBurst}} {
+		if !(q.rate >= 0.0001 && q.rate <= 100_000) {
+			bad(q.f+"Rate", "%v must lie between 0.0001 and 100000 requests a second", q.rate)
+		}
+		if q.burst < 1 || q.burst > 1000 {
+			bad(q.f+"Burst", "%d must lie between 1 and 1000", q.burst)
+		}
 	}
 	if l.InFlight < 1 || l.InFlight > 1024 {
 		bad("inFlight", "%d must lie between 1 and 1024", l.InFlight)
@@ -170,7 +192,8 @@ func (l Limits) check(at string) error {
 	for _, d := range []struct {
 		f string
 		v Duration
-	}{{"runBudget", l.RunBudget}, {"doubtAfter", l.DoubtAfter}, {"doubtAgain", l.DoubtAgain}, {"breakerPause", l.BreakerPause}} {
+	}{{"runBudget", l.RunBudget}, {"doubtAfter", l.DoubtAfter}, {"doubtAgain", l.DoubtAgain}, {"breakerPause", l.BreakerPause},
+		{"reconcileAfter", l.ReconcileAfter}, {"reconcileEvery", l.ReconcileEvery}} {
 		if d.v <= 0 {
 			bad(d.f, "%s must be positive", time.Duration(d.v))
 		}
@@ -193,6 +216,9 @@ func (a Account) check(at string) error {
 	}
 	if err := fiveFields(a.Schedule.Cron); err != nil {
 		bad("schedule.cron", "%q is not a cron expression of five fields such as \"0 12,15,18 * * *\": %v", a.Schedule.Cron, err)
+	}
+	if g := time.Duration(a.Schedule.Grace); g < time.Minute || g > 24*time.Hour {
+		bad("schedule.grace", "%s must lie between 1m and 24h: how late may a missed run still begin?", g)
 	}
 	if a.AgeLimitDays < 1 || a.AgeLimitDays > 365 {
 		bad("ageLimitDays", "%d must lie between 1 and 365", a.AgeLimitDays)

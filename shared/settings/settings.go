@@ -32,20 +32,33 @@ type Connection struct {
 	ClientID      string                `json:"clientId" yaml:"clientId"`
 	ClientSecret  string                `json:"clientSecret" yaml:"clientSecret"` // a reference: env:NAME or file:PATH
 	RefreshToken  string                `json:"refreshToken" yaml:"refreshToken"` // a reference
-	Limits        Limits                `json:"limits,omitzero" yaml:"limits,omitempty"`
-	Accounts      []Account             `json:"accounts" yaml:"accounts"`
+
+	// ClientSecretNext is a reference to the secret that is to take the other one's place: both are tried while it is there.
+	ClientSecretNext string `json:"clientSecretNext,omitempty" yaml:"clientSecretNext,omitempty"`
+	// Days as 2026-11-20; what they begin ends after 365 days (Amazon: authorisations) and 180 days (client secrets).
+	AuthorisedOn   string `json:"authorisedOn,omitempty" yaml:"authorisedOn,omitempty"`
+	SecretIssuedOn string `json:"secretIssuedOn,omitempty" yaml:"secretIssuedOn,omitempty"`
+
+	Limits   Limits    `json:"limits,omitzero" yaml:"limits,omitempty"`
+	Accounts []Account `json:"accounts" yaml:"accounts"`
 }
 
 // Limits are a connection's bounds; zero fields take the defaults of Amazon's published usage plans.
 type Limits struct {
 	ConfirmRate    float64  `json:"confirmRate,omitempty" yaml:"confirmRate,omitempty"`       // requests per second, default 2
 	ConfirmBurst   int      `json:"confirmBurst,omitempty" yaml:"confirmBurst,omitempty"`     // default 10
-	InFlight       int      `json:"inFlight,omitempty" yaml:"inFlight,omitempty"`             // attempts under way at once, default 32
+	InFlight       int      `json:"inFlight,omitempty" yaml:"inFlight,omitempty"`             // requests on their way to Amazon at once, default 32
 	RequestTimeout Duration `json:"requestTimeout,omitempty" yaml:"requestTimeout,omitempty"` // default 10s
 	RunBudget      Duration `json:"runBudget,omitempty" yaml:"runBudget,omitempty"`           // default 3h
 	DoubtAfter     Duration `json:"doubtAfter,omitempty" yaml:"doubtAfter,omitempty"`         // ask Amazon no earlier, default 2m
 	DoubtAgain     Duration `json:"doubtAgain,omitempty" yaml:"doubtAgain,omitempty"`         // between two readings, default 5m
 	BreakerPause   Duration `json:"breakerPause,omitempty" yaml:"breakerPause,omitempty"`     // open to next probe, default 1m
+	ReadRate       float64  `json:"readRate,omitempty" yaml:"readRate,omitempty"`             // orders read one by one per second, default 0.5
+	ReadBurst      int      `json:"readBurst,omitempty" yaml:"readBurst,omitempty"`           // default 30
+	SearchRate     float64  `json:"searchRate,omitempty" yaml:"searchRate,omitempty"`         // pages of orders per second, default 0.0056
+	SearchBurst    int      `json:"searchBurst,omitempty" yaml:"searchBurst,omitempty"`       // default 20
+	ReconcileAfter Duration `json:"reconcileAfter,omitempty" yaml:"reconcileAfter,omitempty"` // from a run to the look at what came of it, default 10m
+	ReconcileEvery Duration `json:"reconcileEvery,omitempty" yaml:"reconcileEvery,omitempty"` // at the latest, default 24h
 }
 
 // Account is one marketplace of a connection.
@@ -65,6 +78,8 @@ type Schedule struct {
 	Cron string `json:"cron" yaml:"cron"` // default "0 12,15,18 * * *"
 	Zone string `json:"zone" yaml:"zone"` // default Europe/Berlin
 	Off  bool   `json:"off,omitempty" yaml:"off,omitempty"`
+	// Grace is how late a run may still begin that nobody was there to start in time, default 2h.
+	Grace Duration `json:"grace,omitempty" yaml:"grace,omitempty"`
 }
 
 // zones keeps loaded time zones: every reported event asks for its account's, and loading one reads a file.
@@ -96,6 +111,13 @@ func (c Connection) Account(id shipment.AccountID) (Account, bool) {
 	return Account{}, false
 }
 
+// Revision is what a connection's settings were from a moment on, until the next revision. Gone: there were none.
+type Revision struct {
+	From       time.Time
+	Gone       bool
+	Connection Connection
+}
+
 // Set is everything configured at one moment. It is immutable: a change makes a new Set.
 type Set struct {
 	Connections []Connection `json:"connections" yaml:"connections"`
@@ -103,9 +125,9 @@ type Set struct {
 
 // Connection finds a connection.
 func (s Set) Connection(id shipment.ConnectionID) (Connection, bool) {
-	for _, c := range s.Connections {
-		if c.ID == id {
-			return c, true
+	for i := range s.Connections { // asked for every attempt: a connection is long, and copied only when it is the one
+		if s.Connections[i].ID == id {
+			return s.Connections[i], true
 		}
 	}
 	return Connection{}, false

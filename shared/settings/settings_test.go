@@ -43,7 +43,8 @@ func fields(err error) []string {
 func TestDefaults(t *testing.T) {
 	c := sound().Connections[0]
 	want := Limits{ConfirmRate: 2, ConfirmBurst: 10, InFlight: 32, RequestTimeout: Duration(10 * time.Second), RunBudget: Duration(3 * time.Hour),
-		DoubtAfter: Duration(2 * time.Minute), DoubtAgain: Duration(5 * time.Minute), BreakerPause: Duration(time.Minute)}
+		DoubtAfter: Duration(2 * time.Minute), DoubtAgain: Duration(5 * time.Minute), BreakerPause: Duration(time.Minute),
+		ReadRate: 0.5, ReadBurst: 30, SearchRate: 0.0056, SearchBurst: 20, ReconcileAfter: Duration(10 * time.Minute), ReconcileEvery: Duration(24 * time.Hour)}
 	if c.Limits != want || c.Name != "EU" {
 		t.Errorf("%+v", c)
 	}
@@ -92,6 +93,15 @@ func TestCheck(t *testing.T) {
 		{"connections[0].limits.doubtAfter", func(c *Connection, _ *Account) { c.Limits.DoubtAfter = -1 }},
 		{"connections[0].limits.doubtAgain", func(c *Connection, _ *Account) { c.Limits.DoubtAgain = -1 }},
 		{"connections[0].limits.breakerPause", func(c *Connection, _ *Account) { c.Limits.BreakerPause = -1 }},
+		{"connections[0].authorisedOn", func(c *Connection, _ *Account) { c.AuthorisedOn = "01.02.2026" }},
+		{"connections[0].secretIssuedOn", func(c *Connection, _ *Account) { c.SecretIssuedOn = "soon" }},
+		{"connections[0].clientSecretNext", func(c *Connection, _ *Account) { c.ClientSecretNext = "the secret itself" }},
+		{"connections[0].limits.readRate", func(c *Connection, _ *Account) { c.Limits.ReadRate = -1 }},
+		{"connections[0].limits.readBurst", func(c *Connection, _ *Account) { c.Limits.ReadBurst = 2000 }},
+		{"connections[0].limits.searchRate", func(c *Connection, _ *Account) { c.Limits.SearchRate = -1 }},
+		{"connections[0].limits.searchBurst", func(c *Connection, _ *Account) { c.Limits.SearchBurst = -1 }},
+		{"connections[0].limits.reconcileAfter", func(c *Connection, _ *Account) { c.Limits.ReconcileAfter = -1 }},
+		{"connections[0].limits.reconcileEvery", func(c *Connection, _ *Account) { c.Limits.ReconcileEvery = -1 }},
 		{"connections[0].accounts", func(c *Connection, _ *Account) { c.Accounts = nil }},
 		{"connections[0].accounts[0].id", func(_ *Connection, a *Account) { a.ID = "de" }},
 		{"connections[0].accounts[1].id", func(_ *Connection, a *Account) { a.ID = "FR" }},
