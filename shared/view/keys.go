@@ -9,7 +9,7 @@ import (
 )
 
 // layout changes whenever the meaning of a key or member does; an image of another layout is rebuilt, not read.
-const layout = "1"
+const layout = "2"
 
 // root starts every key. The braces keep all of them in one slot of a cluster.
 const root = "fertig:{view}:"
@@ -29,7 +29,7 @@ func (i image) pattern() string { return i.key("*") }
 // building marks an image that is not yet current. Only an image that has it may become current.
 func (i image) building() string { return i.key("building") }
 
-// docs is a hash: member -> "<seq> <shipment as JSON>".
+// docs is a hash: member -> what encode writes.
 func (i image) docs() string { return i.key("docs") }
 
 // The counters are exact; a field that reaches zero is removed.
@@ -46,12 +46,7 @@ func (i image) orders() string { return i.key("orders") }
 // flagged is a hash: account -> number of orders with the flag.
 func (i image) flagged() string { return i.key("flagged") }
 
-// orderField names an order in the hash of orders.
-func orderField(s shipment.Shipment) string {
-	return string(s.Account) + "|" + string(s.Connection) + "/" + s.Order
-}
-
-// accountOf is the account in what orderField writes.
+// accountOf is the account in what facts.orderField writes.
 func accountOf(field string) string {
 	a, _, _ := strings.Cut(field, "|")
 	return a
@@ -60,24 +55,23 @@ func accountOf(field string) string {
 // The sorted sets. Unless said otherwise the member is the shipment's key ("connection/order/package") and times are
 // unix milliseconds.
 
-// queueSet scores by Deadline: the retry priority of a run.
-func queueSet(a shipment.AccountID, q shipment.Queue) string { return fmt.Sprintf("queue:%s:%s", a, q) }
+// queueSet scores by Deadline: the retry priority of a run. What is new is what is pending, which needs no set of its own.
+func queueSet(a shipment.AccountID, q shipment.Queue) string {
+	if q == shipment.New {
+		return cellSet(cellKey(Cell{Account: a, State: shipment.Pending}), ByShipBy)
+	}
+	return "queue:" + string(a) + ":" + string(q)
+}
 
 // cellSet holds the shipments of a cell, once for each order people sort by. The cell (account, deferred) is the deferred
 // set, (account, excluded) are the exclusion flags.
 func cellSet(cell string, by Sort) string { return "by-" + string(by) + ":" + cell }
-
-// agingSet holds what the age limit may catch, by ShippedAt.
-func agingSet(a shipment.AccountID) string { return "aging:" + string(a) }
 
 // dueSet holds what carries the flag and has a ship-by, by ship-by.
 func dueSet(a shipment.AccountID) string { return "due:" + string(a) }
 
 // sendingSet holds what is transmitting, by the moment after which no answer will come.
 func sendingSet(c shipment.ConnectionID) string { return "sending:" + string(c) }
-
-// leaseSet holds what is transmitting, by lease token.
-func leaseSet(c shipment.ConnectionID) string { return "lease:" + string(c) }
 
 // doubtSet holds unsettled doubts, by the last time Amazon was asked, or the doubt's beginning.
 func doubtSet(c shipment.ConnectionID) string { return "doubt:" + string(c) }
@@ -124,13 +118,16 @@ const orderPrefix = 6
 // lookup places an attribute: members are "<kind><value>\x00<shipment key>" with score 0, found by range of text. They
 // are spread over 256 sets, because miniredis sorts a whole set for each query; order ids by their beginning, so that
 // one can be searched for by it.
-func lookup(kind, value string) (set, prefix string) {
+func lookup(kind, value string) (part byte, prefix string) {
 	value = strings.ToUpper(strings.TrimSpace(value))
-	spread := kind + value
+	spread := value
 	if kind == byOrder && len(value) > orderPrefix {
-		spread = kind + value[:orderPrefix]
+		spread = value[:orderPrefix]
 	}
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(spread)) // never fails
-	return fmt.Sprintf("lookup:%02x", h.Sum32()&0xff), kind + value
+	_, _ = h.Write([]byte(kind)) // never fails
+	_, _ = h.Write([]byte(spread))
+	return byte(h.Sum32()), kind + value
 }
+
+func lookupSet(part byte) string { return fmt.Sprintf("lookup:%02x", part) }

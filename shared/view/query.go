@@ -176,14 +176,14 @@ func (v *View) search(ctx context.Context, img image, f Filter, after Pos) (Page
 	pipe := v.client.Pipeline()
 	var cmds []*redis.StringSliceCmd
 	ask := func(kind, end string) {
-		set, prefix := lookup(kind, f.Search)
-		cmds = append(cmds, pipe.ZRangeByLex(ctx, img.key(set), &redis.ZRangeBy{Min: "[" + prefix + "\x00", Max: "(" + prefix + end, Count: maxSearch}))
+		part, prefix := lookup(kind, f.Search)
+		cmds = append(cmds, pipe.ZRangeByLex(ctx, img.key(lookupSet(part)), &redis.ZRangeBy{Min: "[" + prefix + "\x00", Max: "(" + prefix + end, Count: maxSearch}))
 	}
 	ask(byTracking, "\x01")
 	ask(byReference, "\x01")
 	if len(strings.TrimSpace(f.Search)) >= orderPrefix {
-		set, prefix := lookup(byOrder, f.Search)
-		cmds = append(cmds, pipe.ZRangeByLex(ctx, img.key(set), &redis.ZRangeBy{Min: "[" + prefix, Max: "(" + prefix + "\xff", Count: maxSearch}))
+		part, prefix := lookup(byOrder, f.Search)
+		cmds = append(cmds, pipe.ZRangeByLex(ctx, img.key(lookupSet(part)), &redis.ZRangeBy{Min: "[" + prefix, Max: "(" + prefix + "\xff", Count: maxSearch}))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return p, err

@@ -97,31 +97,20 @@ func (v *View) Get(ctx context.Context, keys ...shipment.Key) ([]Item, error) {
 }
 
 // Orphans finds shipments of a connection whose attempt will not be answered any more: its AnswerBy has passed, or it
-// was written under an older lease than lease. At most MaxPage are returned; the next call finds the rest.
+// was written under an older lease than lease. At most MaxPage attempts are looked at, those first whose wait ends first;
+// the next call finds the rest.
 func (v *View) Orphans(ctx context.Context, c shipment.ConnectionID, now time.Time, lease uint64) ([]Item, error) {
 	orphaned := func(s shipment.Shipment) bool {
 		return s.State == shipment.Transmitting && s.Attempt != nil && (s.Attempt.Lease < lease || s.Attempt.AnswerBy.Before(now))
 	}
 	var out []Item
 	err := v.read(ctx, "find orphaned attempts of "+string(c), func(img image) error {
-		pipe := v.client.Pipeline()
-		late := pipe.ZRangeByScore(ctx, img.key(sendingSet(c)), upTo(now))
-		old := pipe.ZRangeByScore(ctx, img.key(leaseSet(c)), &redis.ZRangeBy{Min: "-inf", Max: "(" + strconv.FormatUint(lease, 10), Count: MaxPage})
-		if _, err := pipe.Exec(ctx); err != nil {
+		// No more is under way than a connection may have in flight, so looking at all of it is cheap.
+		members, err := v.client.ZRangeByScore(ctx, img.key(sendingSet(c)), &redis.ZRangeBy{Min: "-inf", Max: "+inf", Count: MaxPage}).Result()
+		if err != nil {
 			return err
 		}
-		members := late.Val()
-		seen := map[string]bool{}
-		for _, m := range members {
-			seen[m] = true
-		}
-		for _, m := range old.Val() {
-			if !seen[m] {
-				members = append(members, m)
-			}
-		}
-		found, err := v.load(ctx, img, members[:min(len(members), MaxPage)], orphaned)
-		out = found
+		out, err = v.load(ctx, img, members, orphaned)
 		return err
 	})
 	return out, err
@@ -134,10 +123,34 @@ func upTo(t time.Time) *redis.ZRangeBy {
 // Aged finds pending and deferred shipments of an account that were shipped at or before a moment and have no waiver,
 // oldest first. What the caller appends about them takes them out of the next answer.
 func (v *View) Aged(ctx context.Context, a shipment.AccountID, shippedBefore time.Time, limit int) ([]Item, error) {
-	return v.until(ctx, "find aged shipments of "+string(a), agingSet(a), shippedBefore, limit, func(s shipment.Shipment) bool {
+	limit = bounded(limit)
+	aged := func(s shipment.Shipment) bool {
 		_, ages := s.AgesAt(1)
-		return ages && !s.Data.ShippedAt.After(shippedBefore)
+		return s.Account == a && ages && !s.Data.ShippedAt.After(shippedBefore)
+	}
+	var out []Item
+	err := v.read(ctx, "find aged shipments of "+string(a), func(img image) error {
+		out = nil
+		m := newMerge(limit)
+		for _, s := range [...]shipment.State{shipment.Pending, shipment.Deferred} {
+			of := newScan(img.key(cellSet(cellKey(Cell{Account: a, State: s}), ByShippedAt)), false, Pos{})
+			of.max = strconv.FormatInt(shippedBefore.UnixMilli(), 10)
+			m.scans = append(m.scans, of)
+		}
+		for len(out) < limit { // those with a waiver, which stand between them, are few
+			members, err := m.next(ctx, v.client, limit-len(out))
+			if err != nil || len(members) == 0 {
+				return err
+			}
+			items, err := v.load(ctx, img, members, aged)
+			if err != nil {
+				return err
+			}
+			out = append(out, items...)
+		}
+		return nil
 	})
+	return out, err
 }
 
 // Due finds shipments of an account that carry the flag and whose ship-by is at or before a moment, nearest first.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"strconv"
 	"strings"
 	"time"
@@ -15,106 +14,42 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-// chunk is how many shipments a rebuild writes at once.
-const chunk = 1000
-
 // Rebuild fills a fresh image from feed, which calls visit with the newest entry of every shipment in the order of their
 // sequences (a shipment that changes meanwhile may come again) and returns the sequence up to which that is complete.
 // Then the fresh image becomes the current one at once and the old one is deleted; until then readers see the old one.
 // Shipments final for longer than the retention, counted back from now, are left out.
 func (v *View) Rebuild(ctx context.Context, epoch string, now time.Time, feed func(visit func(shipment.Entry) error) (lastSeq uint64, err error)) (Cursor, error) {
+	return v.build(ctx, epoch, now, func(b *builder) (uint64, error) {
+		last, err := feed(b.visit)
+		return max(last, b.last), err
+	})
+}
+
+// build fills a fresh image, switches to it and clears the old one away.
+func (v *View) build(ctx context.Context, epoch string, now time.Time, fill func(*builder) (uint64, error)) (Cursor, error) {
 	if err := v.clean(ctx); err != nil {
 		return Cursor{}, unavailable(err, "clear away old images of the view")
 	}
-	b := &builder{v: v, ctx: ctx, now: now, img: image(strings.ToLower(rand.Text()[:12])), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
-	if err := v.client.HSet(ctx, b.img.building(), "since", now.UTC().Format(time.RFC3339)).Err(); err != nil {
+	img := image(strings.ToLower(rand.Text()[:12]))
+	if err := v.client.HSet(ctx, img.building(), "since", now.UTC().Format(time.RFC3339)).Err(); err != nil {
 		return Cursor{}, unavailable(err, "rebuild the view")
 	}
-	last, err := feed(b.visit)
+	b := newBuilder(ctx, v, img, now)
+	defer b.close()
+	last, err := fill(b)
 	if err != nil {
 		return Cursor{}, fmt.Errorf("rebuild the view: %w", err)
 	}
-	if err := b.flush(); err != nil {
+	if err := b.finish(); err != nil {
 		return Cursor{}, err
 	}
-	to := Cursor{Epoch: epoch, Seq: max(last, b.last), Prefix: string(b.img)}
+	to := Cursor{Epoch: epoch, Seq: last, Prefix: string(img)}
 	if err := v.promote(ctx, to); err != nil {
 		return Cursor{}, err
 	}
 	// The new image is in force; what is left of the old one costs only memory and the next rebuild tries again.
 	_ = v.clean(ctx)
 	return to, nil
-}
-
-// builder fills an image nobody reads yet.
-type builder struct {
-	v    *View
-	ctx  context.Context
-	now  time.Time
-	img  image
-	last uint64
-	buf  []Item
-	seed maphash.Seed
-	seen map[uint64]struct{} // hashes of the shipments written so far
-	redo bool                // the buffer holds one that may be in the image already
-}
-
-// visit collects entries and writes them when there are enough. A shipment that comes again needs what was written of
-// it taken back first; a collision of hashes only costs that detour.
-func (b *builder) visit(e shipment.Entry) error {
-	b.last = max(b.last, e.Seq)
-	h := maphash.String(b.seed, e.After.Key.String())
-	_, again := b.seen[h]
-	if b.v.outlived(e.After, b.now) && !again {
-		return nil
-	}
-	if again != b.redo || again {
-		if err := b.flush(); err != nil {
-			return err
-		}
-	}
-	b.seen[h] = struct{}{}
-	b.redo = again
-	b.buf = append(b.buf, Item{Seq: e.Seq, Shipment: e.After})
-	if len(b.buf) >= chunk {
-		return b.flush()
-	}
-	return nil
-}
-
-func (b *builder) flush() error {
-	if len(b.buf) == 0 {
-		return nil
-	}
-	var p *plan
-	var t totals
-	var err error
-	if b.redo {
-		p, t, err = replace(b.ctx, b.v.client, b.img, b.buf)
-	} else {
-		p, t, err = b.fresh()
-	}
-	if err != nil {
-		return unavailable(err, "write the rebuilt view")
-	}
-	pipe := b.v.client.Pipeline()
-	p.write(b.ctx, pipe, t)
-	if _, err := pipe.Exec(b.ctx); err != nil {
-		return unavailable(err, "write the rebuilt view")
-	}
-	b.buf = b.buf[:0]
-	return nil
-}
-
-func (b *builder) fresh() (*plan, totals, error) {
-	p := newPlan(b.img)
-	for _, it := range b.buf {
-		if err := p.put(nil, it); err != nil {
-			return nil, totals{}, err
-		}
-	}
-	t, err := p.settle(b.ctx, b.v.client)
-	return p, t, err
 }
 
 // promote makes a built image the current one, unless another projector has cleared it away as abandoned.

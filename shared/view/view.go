@@ -76,16 +76,24 @@ func (v *View) Position(ctx context.Context) (Cursor, error) {
 }
 
 func position(ctx context.Context, c redis.Cmdable) (Cursor, error) {
-	f, err := c.HMGet(ctx, cursorKey, "layout", "epoch", "seq", "image").Result()
-	if err != nil {
-		return Cursor{}, err
+	cmd := askPosition(ctx, c)
+	return toCursor(cmd.Val()), cmd.Err()
+}
+
+func askPosition(ctx context.Context, c redis.Cmdable) *redis.SliceCmd {
+	return c.HMGet(ctx, cursorKey, "layout", "epoch", "seq", "image")
+}
+
+func toCursor(f []any) Cursor {
+	if len(f) != 4 {
+		return Cursor{}
 	}
 	text := func(i int) string { s, _ := f[i].(string); return s }
 	seq, err := strconv.ParseUint(text(2), 10, 64)
 	if text(0) != layout || err != nil || text(3) == "" {
-		return Cursor{}, nil
+		return Cursor{}
 	}
-	return Cursor{Epoch: text(1), Seq: seq, Prefix: text(3)}, nil
+	return Cursor{Epoch: text(1), Seq: seq, Prefix: text(3)}
 }
 
 // Lag is how many ledger sequences the view is behind last, the ledger's newest one.
