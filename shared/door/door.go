@@ -12,6 +12,7 @@ import (
 
 	"github.com/fertig-project/fertig/shared/event"
 	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/orders"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/stream"
@@ -20,10 +21,9 @@ import (
 // MaxBatch bounds the events of one Submit.
 const MaxBatch = 1000
 
-// Looker reads the last entries of many shipments.
+// Looker reads the last entries of all packages of many orders.
 type Looker interface {
-	LastMany(ctx context.Context, keys []shipment.Key) (map[shipment.Key]shipment.Entry, error)
-	Siblings(ctx context.Context, keys []shipment.Key) (map[shipment.Key][]shipment.Entry, error)
+	Orders(ctx context.Context, keys []shipment.Key) (map[shipment.Key]shipment.Entry, error)
 }
 
 // Configured gives the settings as they are now.
@@ -35,6 +35,8 @@ type Door struct {
 	ledger   Looker
 	settings Configured
 	now      func() time.Time
+	batches  chan struct{} // places for atomic batches
+	known    *knowledge
 }
 
 // Open makes a door over the streams that stream.Ensure has created.
@@ -43,22 +45,26 @@ func Open(nc *nats.Conn, l Looker, s Configured, now func() time.Time) (*Door, e
 	if err != nil {
 		return nil, fmt.Errorf("open door: %w", err)
 	}
-	return &Door{js: js, ledger: l, settings: s, now: now}, nil
+	book, err := orders.Open(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open door: %w", err)
+	}
+	return &Door{known: &knowledge{book: book, swept: map[shipment.ConnectionID]swept{}}, js: js, ledger: l, settings: s, now: now, batches: make(chan struct{}, sideBySide)}, nil
 }
 
-// Submit judges up to MaxBatch events and stores those that are to be taken in. The verdicts come in the order of the
-// events. Taken results are promises: the event is stored and synced. With an error there are no verdicts and nothing is
-// known; sending all of them again is safe.
+// Submit judges up to MaxBatch events and stores those that are to be taken in, all of them or none. The verdicts come in
+// the order of the events. Taken results are promises: the event is stored and synced. With an error there are no verdicts
+// and nothing is known; sending all of them again is safe.
 func (d *Door) Submit(ctx context.Context, events []event.Event) ([]Verdict, error) {
 	if len(events) > MaxBatch {
 		return nil, fault.New(fault.Invalid, "%d events at once: at most %d are allowed, send the rest in a second call", len(events), MaxBatch)
 	}
-	verdicts, err := d.Preview(ctx, events)
+	verdicts, encoded, err := d.judge(ctx, events)
 	if err != nil {
 		return nil, err
 	}
-	set, seen := d.settings.Current(), map[shipment.Key]int{} // first reports of this batch
-	acks := make([]jetstream.PubAckFuture, 0, len(events))
+	set, seen := d.settings.Current(), make(map[shipment.Key]int, len(events)) // first reports of this batch
+	posts := make([]post, 0, len(events))
 	for i, e := range events {
 		v := &verdicts[i]
 		if v.Result.Taken() && e.Type == event.TypeShipped {
@@ -73,16 +79,11 @@ func (d *Door) Submit(ctx context.Context, events []event.Event) ([]Verdict, err
 				return nil, err
 			}
 		}
-		if !v.Result.Taken() {
-			continue
+		if v.Result.Taken() {
+			posts = append(posts, post{event: e, data: encoded[i], to: v.Key.Connection})
 		}
-		ack, err := d.publish(e, v.Key.Connection)
-		if err != nil {
-			return nil, err
-		}
-		acks = append(acks, ack)
 	}
-	if err := d.await(ctx, acks); err != nil {
+	if err := d.store(ctx, posts); err != nil {
 		return nil, err
 	}
 	return verdicts, nil
@@ -106,81 +107,54 @@ func repeat(v *Verdict, first, second event.Event, set settings.Set) {
 
 // Preview judges events without taking them in.
 func (d *Door) Preview(ctx context.Context, events []event.Event) ([]Verdict, error) {
+	verdicts, _, err := d.judge(ctx, events)
+	return verdicts, err
+}
+
+// judge returns the events as they would be stored, too.
+func (d *Door) judge(ctx context.Context, events []event.Event) ([]Verdict, [][]byte, error) {
 	set, now := d.settings.Current(), d.now()
 	keys := make([]shipment.Key, 0, len(events))
-	bad := make([]error, len(events))
+	encoded, bad := make([][]byte, len(events)), make([]error, len(events))
 	for i, e := range events {
-		if bad[i] = usable(e); bad[i] != nil {
+		// Intake must be able to read what is published.
+		if bad[i] = e.Check(); bad[i] == nil {
+			encoded[i], bad[i] = event.Encode(e)
+		}
+		if bad[i] != nil {
 			continue
 		}
 		if k, err := KeyOf(set, e); err == nil {
 			keys = append(keys, k)
 		}
 	}
-	known, err := d.ledger.LastMany(ctx, keys)
+	orders, err := d.orders(ctx, keys)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := make([]Verdict, len(events))
-	var first []shipment.Key
+	beside := Neighbours{}
 	for i, e := range events {
 		if bad[i] != nil {
 			out[i] = Verdict{Account: e.Data.Account}.refuse(bad[i])
 			continue
 		}
 		k, _ := KeyOf(set, e)
-		if out[i], _ = Judge(set, now, e, known[k]); out[i].Result.First() {
-			first = append(first, k)
-		}
-	}
-	others, err := d.ledger.Siblings(ctx, first)
-	if err != nil {
-		return nil, err
-	}
-	beside := Neighbours{}
-	for i, e := range events {
-		k := out[i].Key
-		out[i] = Beside(out[i], e, append(others[k], beside.Of(k)...))
+		last, others := orders.Around(k)
+		v, _ := judge(set, now, e, last)
+		out[i] = Beside(v, e, append(others, beside.Of(k)...))
 		beside.Add(out[i], e)
 	}
-	return out, nil
+	d.known.add(ctx, now, out, events)
+	return out, encoded, nil
 }
 
-// usable makes sure that intake will be able to read what is published.
-func usable(e event.Event) error {
-	if err := e.Check(); err != nil {
-		return err
+func (d *Door) orders(ctx context.Context, keys []shipment.Key) (Orders, error) {
+	if len(keys) == 0 {
+		return nil, nil
 	}
-	_, err := event.Encode(e)
-	return err
-}
-
-func (d *Door) publish(e event.Event, c shipment.ConnectionID) (jetstream.PubAckFuture, error) {
-	data, err := event.Encode(e)
-	if err != nil {
-		return nil, err
-	}
-	ack, err := d.js.PublishMsgAsync(&nats.Msg{Subject: stream.ShippedSubject(c), Data: data, Header: nats.Header{}},
-		jetstream.WithMsgID(EventID(e)), jetstream.WithStallWait(2*time.Second))
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "store event %s", e.ID)
-	}
-	return ack, nil
-}
-
-func (d *Door) await(ctx context.Context, acks []jetstream.PubAckFuture) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	for _, a := range acks {
-		select {
-		case <-a.Ok():
-		case err := <-a.Err():
-			return fault.Wrap(fault.Unavailable, err, "store events: send them again later")
-		case <-ctx.Done():
-			return fault.Wrap(fault.Unavailable, ctx.Err(), "store events: send them again later")
-		}
-	}
-	return nil
+	known, err := d.ledger.Orders(ctx, keys)
+	return ByOrder(known), err
 }
 
 // Rejected is input that could not be used, kept so that nothing disappears silently. It holds mapped fields only, never

@@ -5,7 +5,6 @@
 package door
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -79,16 +78,29 @@ func KeyOf(set settings.Set, e event.Event) (shipment.Key, error) {
 // EventID is the id of the ledger event an input event leads to: the same input always leads to the same id, so that a
 // redelivered input is recognised. The content is part of it, so that a sender who uses an id twice loses nothing.
 func EventID(e event.Event) string {
-	content, err := json.Marshal(e.Data)
-	if err != nil {
-		content = nil // unreadable times, which no checked event has
+	name := make([]byte, 0, 640)
+	for _, s := range []string{e.Source, e.ID, e.Type} {
+		name = append(append(name, s...), '\n')
 	}
-	return uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s\n%s\n%s\n%s", e.Source, e.ID, e.Type, content)).String()
+	content, err := e.Data.Append(name)
+	if err != nil {
+		content = name // unreadable times, which no checked event has
+	}
+	return uuid.NewSHA1(uuid.NameSpaceURL, content).String()
 }
 
 // Judge says what becomes of a decoded event, given the shipment's last ledger entry (Seq 0: unknown) at time now, and
 // returns the ledger event to append on top of it; its Type is empty when there is nothing to append. It is pure.
 func Judge(set settings.Set, now time.Time, e event.Event, last shipment.Entry) (Verdict, shipment.Event) {
+	v, ev := judge(set, now, e, last)
+	if ev.Type != "" && ev.ID == "" {
+		ev.ID = EventID(e)
+	}
+	return v, ev
+}
+
+// judge leaves out the id of a first report, which costs as much as all the rest and tells nothing about the verdict.
+func judge(set settings.Set, now time.Time, e event.Event, last shipment.Entry) (Verdict, shipment.Event) {
 	v := Verdict{Account: e.Data.Account, State: last.After.State}
 	key, err := KeyOf(set, e)
 	if err != nil {
@@ -99,7 +111,10 @@ func Judge(set settings.Set, now time.Time, e event.Event, last shipment.Entry) 
 	if last.After.Exists() && last.After.Account != account.ID {
 		return v.refuse(fault.Field("account", "order %s is already known under account %s: an order belongs to one account", key.Order, last.After.Account)), shipment.Event{}
 	}
-	ev := shipment.Event{ID: EventID(e), At: now, Actor: e.Source, Key: key, Account: account.ID}
+	ev := shipment.Event{At: now, Actor: e.Source, Key: key, Account: account.ID}
+	if last.After.Exists() {
+		ev.ID = EventID(e)
+	}
 	// Delivered again, perhaps after later corrections that it must neither undo nor be held to contradict.
 	if last.After.Took(ev.ID) {
 		v.Result = AlreadyKnown
@@ -113,10 +128,15 @@ func Judge(set settings.Set, now time.Time, e event.Event, last shipment.Entry) 
 		return v.refuse(err), shipment.Event{}
 	}
 	v.Warnings = warnings(data)
+	do := report
 	if e.Type == event.TypeAmended {
-		return amend(v, ev, data, last)
+		do = amend
 	}
-	return report(v, ev, data, last, account)
+	v, ev = do(v, ev, data, last, account)
+	if v.Result.Taken() && data.LabelSource != shipment.LabelAmazon {
+		v.Warnings = append(v.Warnings, carrierWarnings(data, account)...)
+	}
+	return v, ev
 }
 
 func future(s event.Shipped, d shipment.Data, now time.Time, zone *time.Location) error {
@@ -168,7 +188,7 @@ func report(v Verdict, ev shipment.Event, data shipment.Data, last shipment.Entr
 	return v, ev
 }
 
-func amend(v Verdict, ev shipment.Event, data shipment.Data, last shipment.Entry) (Verdict, shipment.Event) {
+func amend(v Verdict, ev shipment.Event, data shipment.Data, last shipment.Entry, _ settings.Account) (Verdict, shipment.Event) {
 	data.Source = last.After.Data.Source
 	ev.Type, ev.Data = shipment.Amended, &data
 	return v.try(ev, last, Amended)
@@ -183,7 +203,7 @@ func withdraw(v Verdict, ev shipment.Event, last shipment.Entry) (Verdict, shipm
 		return v.later(&shipment.Refusal{Key: ev.Key, State: last.After.State, Type: shipment.CloseEvent, Why: shipment.Unanswered}), shipment.Event{}
 	}
 	if last.After.State == shipment.Confirmed {
-		return v.refuse(fault.New(fault.Conflict, "too late: confirmed at Amazon at %s", last.After.Since.Format(time.RFC3339))), shipment.Event{}
+		return v.refuse(fault.New(fault.Conflict, "too late: sent at %s, and Amazon has confirmed it", last.After.Since.Format(time.RFC3339))), shipment.Event{}
 	}
 	ev.Type, ev.Kind = shipment.CloseEvent, shipment.Withdrawn
 	return v.try(ev, last, Withdrawn)

@@ -1,12 +1,15 @@
 package door
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata"
+
+	"github.com/google/uuid"
 
 	"github.com/fertig-project/fertig/shared/event"
 	"github.com/fertig-project/fertig/shared/settings"
@@ -122,7 +125,7 @@ func TestJudge(t *testing.T) {
 		{"withdrawal of the unknown", withdrawn("w"), shipment.Entry{}, Refused, "", "", "is not known"},
 		{"withdrawal while sending", withdrawn("w"), past(t, attempt), Later, shipment.Transmitting, "", ""},
 		{"withdrawal in doubt", withdrawn("w"), past(t, attempt, doubt), Later, shipment.Doubt, "", ""},
-		{"withdrawal when confirmed", withdrawn("w"), past(t, attempt, confirmed), Refused, shipment.Confirmed, "", "too late: confirmed at Amazon at 2026-11-20T23:30:00Z"},
+		{"withdrawal when confirmed", withdrawn("w"), past(t, attempt, confirmed), Refused, shipment.Confirmed, "", "too late: sent at 2026-11-20T23:30:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v, ev := Judge(config, now, c.event, c.last)
@@ -165,6 +168,20 @@ func TestWarnings(t *testing.T) {
 	bare.Data.Label = shipment.LabelAmazon
 	if v, _ := Judge(config, now, bare, shipment.Entry{}); len(v.Warnings) != 0 {
 		t.Errorf("nothing will be sent, so nothing is missing: %+v", v)
+	}
+}
+
+// The id is for ever: an input that is delivered again after an update must be recognised.
+func TestEventIDStays(t *testing.T) {
+	for _, e := range []event.Event{shipped(1), withdrawn("w"), with(shipped(2), func(e *event.Event) { e.Data.Carrier = "<Müller & Söhne>" })} {
+		content, err := json.Marshal(e.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "%s\n%s\n%s\n%s", e.Source, e.ID, e.Type, content)).String()
+		if id := EventID(e); id != want {
+			t.Errorf("%s has become %s", want, id)
+		}
 	}
 }
 
