@@ -19,6 +19,8 @@ func (s *Simulator) adminRoutes() http.Handler {
 	mux.HandleFunc("GET /admin/orders", s.adminOrders)
 	mux.HandleFunc("GET /admin/orders/{orderId}", s.adminOrder)
 	mux.HandleFunc("POST /admin/orders", s.adminAddOrders)
+	mux.HandleFunc("POST /admin/orders/{orderId}/ship", s.adminShip)
+	mux.HandleFunc("POST /admin/orders/{orderId}/cancel", s.adminCancel)
 	mux.HandleFunc("GET /admin/faults", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]any{"faults": s.Faults()})
 	})

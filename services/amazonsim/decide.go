@@ -110,10 +110,20 @@ func (w *world) work(req *request, t target, now time.Time, do func(*world, *req
 	return a
 }
 
+// told is the answer that the fault says.
+func (f *Fault) told() answer {
+	if f.Body != "" || f.Code == "" && f.Message == "" {
+		return answer{status: f.Status, raw: f.Body}
+	}
+	return refusal(f.Status, f.Code, f.Message, f.Details)
+}
+
 // instead is the answer that a fault gives in place of done, which keeps what was done.
 func (f *Fault) instead(done answer) answer {
 	var a answer
 	switch f.Kind {
+	case FaultAnswer:
+		a = f.told()
 	case FaultUnavailable:
 		a = refusal(http.StatusServiceUnavailable, "ServiceUnavailable",
 			"Service is temporarily unavailable. Please try again later.", "")

@@ -28,6 +28,7 @@ const (
 	FaultRevokedGrant  FaultKind = "revoked-grant"  // invalid_grant at OpToken, 403 at the others
 	FaultSecretExpired FaultKind = "secret-expired" // invalid_client at OpToken
 	FaultSilentDrop    FaultKind = "silent-drop"    // confirmShipment answers 204 and makes no package
+	FaultAnswer        FaultKind = "answer"         // the answer is what the fault says, and nothing is done
 )
 
 // Fault is one thing that goes wrong, and where. What is left empty restricts nothing. It is
@@ -47,6 +48,12 @@ type Fault struct {
 	// Delay is how long a slow answer takes, and the longest that a time-out holds the connection (ten
 	// minutes unless given).
 	Delay Duration `json:"delay,omitempty"`
+	// Of an answer: status, and what is said; or a body that is no JSON, word for word.
+	Status  int    `json:"status,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
+	Details string `json:"details,omitempty"`
+	Body    string `json:"body,omitempty"`
 	// Struck is how often the fault has struck; it is reported and ignored when given.
 	Struck int `json:"struck,omitempty"`
 }
@@ -75,7 +82,7 @@ func (k FaultKind) phase() (phase, bool) {
 		return phaseAccess, true
 	case FaultThrottle:
 		return phaseQuota, true
-	case FaultErrorBefore, FaultUnavailable, FaultResetBefore, FaultTimeoutBefore:
+	case FaultErrorBefore, FaultUnavailable, FaultResetBefore, FaultTimeoutBefore, FaultAnswer:
 		return phaseBefore, true
 	case FaultSilentDrop:
 		return phaseCommit, true
@@ -105,12 +112,15 @@ func (fs *faults) add(f Fault, now time.Time) error {
 		return fmt.Errorf("fault.kind is %q: use one of the kinds the README lists", f.Kind)
 	}
 	switch f.Operation {
-	case "", OpConfirmShipment, OpGetOrder, OpToken:
+	case "", OpConfirmShipment, OpGetOrder, OpSearchOrders, OpToken:
 	default:
-		return fmt.Errorf("fault.operation is %q: use confirmShipment, getOrder or token", f.Operation)
+		return fmt.Errorf("fault.operation is %q: use confirmShipment, getOrder, searchOrders or token", f.Operation)
 	}
 	if f.Share < 0 || f.Share > 1 || f.Times < 0 || f.Delay < 0 || f.For < 0 {
 		return fmt.Errorf("fault %s: share must lie in 0 to 1, and times, delay and for must not be negative", f.Kind)
+	}
+	if f.Kind == FaultAnswer && (f.Status < 200 || f.Status > 599) {
+		return fmt.Errorf("fault answer: status is %d: use an HTTP status of 200 to 599", f.Status)
 	}
 	if f.Kind == FaultSlow && f.Delay == 0 {
 		return fmt.Errorf("fault slow: delay is missing: say how long the answer takes, such as 3s")

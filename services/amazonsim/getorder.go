@@ -55,10 +55,13 @@ func shownOrder(o Order, included []string) wire.Order {
 		SalesChannel: wire.SalesChannel{ChannelName: "AMAZON", MarketplaceID: o.MarketplaceID},
 		OrderItems:   make([]wire.OrderItem, 0, len(o.Items)),
 	}
+	if o.OwnNumber != "" {
+		shown.OrderAliases = []wire.OrderAlias{{AliasID: o.OwnNumber, AliasType: "SELLER_ORDER_ID"}}
+	}
 	fulfilment := slices.Contains(included, "FULFILLMENT")
 	if fulfilment {
 		shown.Fulfillment = &wire.Fulfillment{FulfillmentStatus: string(o.Status), FulfilledBy: o.FulfilledBy,
-			ShipByWindow: shownWindow(o.ShipBy)}
+			FulfillmentServiceLevel: o.ServiceLevel, ShipByWindow: shownWindow(o.ShipBy)}
 	}
 	for _, item := range o.Items {
 		line := wire.OrderItem{OrderItemID: item.ID, QuantityOrdered: item.Quantity, Programs: item.Programs,

@@ -63,6 +63,7 @@ func wide() []amazonsim.Quota {
 	return []amazonsim.Quota{
 		{Operation: amazonsim.OpConfirmShipment, Rate: 1000, Burst: 1_000_000},
 		{Operation: amazonsim.OpGetOrder, Rate: 1000, Burst: 1_000_000},
+		{Operation: amazonsim.OpSearchOrders, Rate: 1000, Burst: 1_000_000},
 	}
 }
 

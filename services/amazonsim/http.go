@@ -29,6 +29,7 @@ func (s *Simulator) routes() http.Handler {
 	mux.HandleFunc("POST /auth/o2/token", s.serveToken)
 	mux.HandleFunc("POST /orders/v0/orders/{orderId}/shipmentConfirmation", s.operation(OpConfirmShipment, confirmShipment))
 	mux.HandleFunc("GET /orders/2026-01-01/orders/{orderId}", s.operation(OpGetOrder, getOrder))
+	mux.HandleFunc("GET /orders/2026-01-01/orders", s.operation(OpSearchOrders, searchOrders))
 	mux.Handle("/admin/", s.adminRoutes())
 	// Amazon's gateway does not tell an unknown path or method from a forbidden one.
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -59,6 +60,7 @@ type request struct {
 type answer struct {
 	status    int
 	body      any
+	raw       string // instead of body
 	errorType string
 	rate      float64 // of the operation; 0 sends no header
 	requestID string
@@ -70,6 +72,7 @@ type answer struct {
 	committed bool
 	edit      bool
 	shown     *Order
+	listed    []string // ids of the orders on a page
 }
 
 type manner int
@@ -141,6 +144,9 @@ func (a answer) call(req *request, now time.Time) Call {
 		p := req.confirm.Package
 		c.PackageReferenceID, c.Carrier, c.TrackingNumber = p.PackageReferenceID, p.CarrierCode, p.TrackingNumber
 	}
+	if c.ShownOrders = len(a.listed); req.operation == OpSearchOrders {
+		c.Search = asked(req.query)
+	}
 	if a.shown != nil {
 		c.ShownStatus = a.shown.Status
 		for _, p := range a.shown.Packages {
@@ -182,7 +188,11 @@ func (a answer) send(w http.ResponseWriter, r *http.Request) {
 		h.Set("X-Amzn-Ratelimit-Limit", rateText(a.rate))
 	}
 	if a.body == nil {
+		if a.raw != "" {
+			h.Set("Content-Type", "text/html")
+		}
 		w.WriteHeader(a.status)
+		_, _ = io.WriteString(w, a.raw) // a client that is gone cannot be told
 		return
 	}
 	h.Set("Content-Type", "application/json")

@@ -125,6 +125,12 @@ func tokenRefused(status int, code, description string) answer {
 // tokenFailed puts a fault in the words of Login with Amazon.
 func tokenFailed(f *Fault) answer {
 	a := f.instead(answer{})
+	if f.Kind == FaultAnswer {
+		if a.body != nil {
+			return tokenRefused(f.Status, f.Code, f.Message)
+		}
+		return a
+	}
 	switch a.status {
 	case http.StatusServiceUnavailable:
 		return tokenRefused(a.status, "temporarily_unavailable", "The service is temporarily unavailable")

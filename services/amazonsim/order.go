@@ -30,6 +30,8 @@ type Order struct {
 	ID            string    `json:"id"`                      // 3-7-7 characters
 	Seller        string    `json:"seller,omitempty"`        // the first account's unless given
 	MarketplaceID string    `json:"marketplaceId,omitempty"` // Germany unless given
+	OwnNumber     string    `json:"ownNumber,omitempty"`     // the seller's own, an alias of the order
+	ServiceLevel  string    `json:"serviceLevel,omitempty"`  // such as STANDARD or NEXT_DAY
 	Status        Status    `json:"status,omitempty"`        // Unshipped unless given
 	FulfilledBy   string    `json:"fulfilledBy,omitempty"`   // MERCHANT (default) or AMAZON
 	Programs      []string  `json:"programs,omitempty"`

@@ -133,7 +133,7 @@ func TestAnswersKeepToTheModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := twoOrders()[0]
-	full.Programs = []string{"PRIME"}
+	full.Programs, full.OwnNumber, full.ServiceLevel = []string{"PRIME"}, "S-1", "NEXT_DAY"
 	full.Items[0].SKU, full.Items[0].ASIN, full.Items[0].Programs = "SKU-1", "B000000001", []string{"TRANSPARENCY"}
 	full.ShipBy = amazonsim.Window{Earliest: newClock().at, Latest: newClock().at.Add(time.Hour)}
 	full.Packages = []amazonsim.Package{{Reference: "PKG-1", Carrier: "DPD", ShippingMethod: "Classic", TrackingNumber: "x",
@@ -167,15 +167,20 @@ func TestAnswersKeepToTheModel(t *testing.T) {
 	check("getOrder", "GET", readPath+orderB+everything, "", "GetOrderResponse", 200)
 	check("getOrder", "GET", readPath+"302-9999999-9999999", "", "ErrorList", 404)
 	check("getOrder", "GET", readPath+"x", "", "ErrorList", 400)
+	searchPath := "/orders/2026-01-01/orders" + everything + "&maxResultsPerPage=1&lastUpdatedAfter=2026-01-01T00:00:00Z"
+	check("searchOrders", "GET", searchPath, "", "SearchOrdersResponse", 200)
+	check("searchOrders", "GET", readPath[:len(readPath)-1]+"?createdAfter=2026-01-01T00:00:00Z", "", "SearchOrdersResponse", 200)
+	check("searchOrders", "GET", readPath[:len(readPath)-1], "", "ErrorList", 400)
 	check("confirmShipment", "POST", confirmPath(orderA), body(pack{}), "", 204)
 	check("confirmShipment", "POST", confirmPath(orderA), "{}", "ErrorList", 400)
 	check("confirmShipment", "POST", confirmPath("302-9999999-9999999"), body(pack{}), "ErrorList", 404)
 	for kind, status := range map[amazonsim.FaultKind]int{
 		amazonsim.FaultThrottle: 429, amazonsim.FaultErrorBefore: 500, amazonsim.FaultUnavailable: 503,
 		amazonsim.FaultAccessDenied: 403} {
-		if err := b.sim.Inject(amazonsim.Fault{Kind: kind, Times: 2}); err != nil {
+		if err := b.sim.Inject(amazonsim.Fault{Kind: kind, Times: 3}); err != nil {
 			t.Fatal(err)
 		}
+		check("searchOrders", "GET", searchPath, "", "ErrorList", status)
 		check("getOrder", "GET", readPath+orderA, "", "ErrorList", status)
 		check("confirmShipment", "POST", confirmPath(orderA), body(pack{}), "ErrorList", status)
 	}

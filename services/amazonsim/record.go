@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Call is one request of confirmShipment or getOrder as the simulator saw it.
+// Call is one request of confirmShipment, getOrder or searchOrders as the simulator saw it.
 type Call struct {
 	Seq       uint64    `json:"seq"` // from 1, in the order of processing
 	Time      time.Time `json:"time"`
@@ -33,6 +33,10 @@ type Call struct {
 	// Of getOrder: the status and the package references that the answer showed.
 	ShownStatus   Status   `json:"shownStatus,omitempty"`
 	ShownPackages []string `json:"shownPackages,omitempty"`
+
+	// Of searchOrders: what was asked, and how many orders the page showed.
+	Search      string `json:"search,omitempty"`
+	ShownOrders int    `json:"shownOrders,omitempty"`
 }
 
 // record keeps the latest calls, at most limit and a tenth more.

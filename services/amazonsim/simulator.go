@@ -16,6 +16,7 @@ import (
 const (
 	OpConfirmShipment = "confirmShipment"
 	OpGetOrder        = "getOrder"
+	OpSearchOrders    = "searchOrders"
 	OpToken           = "token"
 )
 
@@ -59,6 +60,8 @@ type world struct {
 	faults   *faults
 	record   record
 	counts   Counts
+	listings []listing // searches with more pages, the newest last
+	listed   uint64    // how many were ever kept
 }
 
 // Counts are totals since the start or the last reset.

@@ -101,6 +101,7 @@ func newQuotas() *quotas {
 		plans: map[planKey]Quota{
 			{"", OpConfirmShipment}: {Operation: OpConfirmShipment, Rate: 2, Burst: 10},
 			{"", OpGetOrder}:        {Operation: OpGetOrder, Rate: 0.5, Burst: 30},
+			{"", OpSearchOrders}:    {Operation: OpSearchOrders, Rate: 0.0056, Burst: 20},
 		},
 		buckets: map[bucketKey]*bucket.Bucket{},
 	}
@@ -108,7 +109,7 @@ func newQuotas() *quotas {
 
 func (q *quotas) set(plan Quota, now time.Time) error {
 	if _, ok := q.plans[planKey{"", plan.Operation}]; !ok {
-		return fmt.Errorf("quota.operation is %q: use confirmShipment or getOrder", plan.Operation)
+		return fmt.Errorf("quota.operation is %q: use confirmShipment, getOrder or searchOrders", plan.Operation)
 	}
 	if plan.Rate <= 0 || plan.Rate > 1e6 || plan.Burst < 1 || plan.Burst > 1e6 {
 		return fmt.Errorf("quota %s: rate must lie above 0 and up to 1000000, burst in 1 to 1000000", plan.Operation)

@@ -20,6 +20,8 @@ import (
 	"github.com/fertig-project/fertig/services/amazonsim"
 )
 
+var version = "dev" // set by the linker
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -33,14 +35,26 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, args []string, log io.Writer) error {
+	ask := len(args) > 0 && args[0] == "health"
+	if ask {
+		args = args[1:]
+	}
 	flags := flag.NewFlagSet("amazonsim", flag.ContinueOnError)
 	flags.SetOutput(log)
 	listen := flags.String("listen", "127.0.0.1:8790", "`address` to listen on; port 0 picks one")
 	file := flags.String("scenario", "", "scenario `file` in YAML or JSON; none means one account and no orders")
 	seed := flags.Uint64("seed", 1, "`number` that decides tokens, request ids and which requests a fault hits")
 	verbose := flags.Bool("verbose", false, "log every call")
+	show := flags.Bool("version", false, "show the version and end")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *show {
+		fmt.Fprintln(log, "amazonsim", version)
+		return nil
+	}
+	if ask { // amazonsim health: whether the one that runs on this machine answers, for images without a shell
+		return healthy(ctx, *listen)
 	}
 	level := slog.LevelInfo
 	if *verbose {
@@ -61,6 +75,32 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	}
 	logger.Info("listening", "address", "http://"+ln.Addr().String(), "orders", sim.Counts().Orders)
 	return serve(ctx, ln, sim)
+}
+
+// healthy asks the simulator that listens on an address; one that stands for all interfaces is asked on loopback.
+func healthy(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Second)
+	defer cancel()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("read --listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/healthz", nil)
+	if err != nil {
+		return fmt.Errorf("ask for health: %w", err)
+	}
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return fmt.Errorf("ask for health: %w", err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", res.Status)
+	}
+	return nil
 }
 
 func readScenario(file string) (amazonsim.Scenario, error) {

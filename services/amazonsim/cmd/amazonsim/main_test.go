@@ -39,9 +39,18 @@ func TestServesUntilItIsStopped(t *testing.T) {
 	if answer.StatusCode != 200 {
 		t.Fatalf("health: %s", answer.Status)
 	}
+	at := strings.TrimPrefix(url, "http://")
+	for _, address := range []string{at, strings.Replace(at, "127.0.0.1", "0.0.0.0", 1)} {
+		if err := run(t.Context(), []string{"health", "--listen", address}, io.Discard); err != nil {
+			t.Errorf("health --listen %s: %v", address, err)
+		}
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Fatal(err)
+	}
+	if err := run(t.Context(), []string{"health", "--listen", at}, io.Discard); err == nil {
+		t.Error("it has stopped, and is healthy")
 	}
 }
 

@@ -39,9 +39,30 @@ type GetOrderResponse struct {
 	Order any `json:"order"`
 }
 
-// Order is an order as getOrder shows it, without buyer, recipient, proceeds, tax and payment.
+// SearchOrdersResponse is the answer of searchOrders 2026-01-01. Of the two ends that a window may have, the one that was
+// searched by is there.
+type SearchOrdersResponse struct {
+	Orders            []Order     `json:"orders"`
+	Pagination        *Pagination `json:"pagination,omitempty"` // absent on the last page
+	LastUpdatedBefore *time.Time  `json:"lastUpdatedBefore,omitempty"`
+	CreatedBefore     *time.Time  `json:"createdBefore,omitempty"`
+}
+
+// Pagination leads to the next page.
+type Pagination struct {
+	NextToken string `json:"nextToken"`
+}
+
+// OrderAlias is another name of an order, such as the seller's own number.
+type OrderAlias struct {
+	AliasID   string `json:"aliasId"`
+	AliasType string `json:"aliasType"`
+}
+
+// Order is an order as getOrder and searchOrders show it, without buyer, recipient, proceeds, tax and payment.
 type Order struct {
 	OrderID         string       `json:"orderId"`
+	OrderAliases    []OrderAlias `json:"orderAliases,omitempty"`
 	CreatedTime     time.Time    `json:"createdTime"`
 	LastUpdatedTime time.Time    `json:"lastUpdatedTime"`
 	Programs        []string     `json:"programs,omitempty"`
@@ -59,9 +80,10 @@ type SalesChannel struct {
 
 // Fulfillment is how far the order is and when it is due.
 type Fulfillment struct {
-	FulfillmentStatus string  `json:"fulfillmentStatus"`
-	FulfilledBy       string  `json:"fulfilledBy,omitempty"`
-	ShipByWindow      *Window `json:"shipByWindow,omitempty"`
+	FulfillmentStatus       string  `json:"fulfillmentStatus"`
+	FulfilledBy             string  `json:"fulfilledBy,omitempty"`
+	FulfillmentServiceLevel string  `json:"fulfillmentServiceLevel,omitempty"`
+	ShipByWindow            *Window `json:"shipByWindow,omitempty"`
 }
 
 // Window is a span of time, both ends included.
