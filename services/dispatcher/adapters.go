@@ -7,6 +7,7 @@ import (
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/plan"
+	"github.com/fertig-project/fertig/services/dispatcher/internal/reconcile"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/run"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/spapi"
 	"github.com/fertig-project/fertig/shared/outcome"
@@ -34,17 +35,64 @@ func (a amazon) Read(ctx context.Context, order string) (plan.Order, bool, error
 	if answer.Rule.Class != outcome.OK && answer.Rule.ID != "order-unknown" {
 		return plan.Order{}, false, nil
 	}
-	out := plan.Order{Found: o.Found, Status: o.Status, FulfilledBy: o.FulfilledBy, Programs: o.Programs, ShipBy: o.ShipBy, LastUpdated: o.LastUpdated}
+	return planned(o), true, nil
+}
+
+func planned(o spapi.Order) plan.Order {
+	out := plan.Order{Found: o.Found, ID: o.ID, OwnNumber: o.OwnNumber, Marketplace: o.Marketplace, Status: o.Status, FulfilledBy: o.FulfilledBy,
+		ServiceLevel: o.ServiceLevel, Programs: o.Programs, ShipBy: o.ShipBy, LastUpdated: o.LastUpdated}
 	for _, i := range o.Items {
 		out.Items = append(out.Items, plan.OrderItem{ID: i.ID, Ordered: i.Ordered, Unfulfilled: i.Unfulfilled})
 	}
 	for _, p := range o.Packages {
 		out.Packages = append(out.Packages, plan.Package{Reference: p.Reference, Carrier: p.Carrier, Tracking: p.Tracking})
 	}
+	return out
+}
+
+// truth joins the SP-API client to what a reconciliation asks of Amazon.
+type truth struct{ amazon amazon }
+
+func (t truth) Search(ctx context.Context, s reconcile.Search) (reconcile.Page, bool, error) {
+	q := spapi.Search{UpdatedAfter: s.UpdatedAfter, Page: s.Page}
+	for _, st := range s.Statuses {
+		q.Statuses = append(q.Statuses, string(st))
+	}
+	p, answer := t.amazon.client.Search(ctx, q)
+	if answer.Err != nil {
+		return reconcile.Page{}, false, absent(away(answer.Err))
+	}
+	if answer.Rule.Class != outcome.OK {
+		return reconcile.Page{}, false, nil
+	}
+	out := reconcile.Page{Next: p.Next, Orders: make([]plan.Order, len(p.Orders))}
+	for i, o := range p.Orders {
+		out.Orders[i] = planned(o)
+	}
 	return out, true, nil
 }
 
+func (t truth) Read(ctx context.Context, order string) (plan.Order, bool, error) {
+	o, known, err := t.amazon.Read(ctx, order)
+	return o, known, absent(err)
+}
+
+// absent words for a reconciliation why Amazon cannot be asked.
+func absent(err error) error {
+	var gone *run.Unavailable
+	var halted *run.Halted
+	switch {
+	case errors.As(err, &gone):
+		return &reconcile.Away{Until: gone.Until, Reason: gone.Reason}
+	case errors.As(err, &halted):
+		return &reconcile.Away{Halted: true, Reason: halted.Text}
+	}
+	return err
+}
+
 func (a amazon) ETA(n int) time.Duration { return a.client.ETA(n) }
+
+func (a amazon) LetIn(ctx context.Context) bool { return a.client.LetIn(ctx) }
 
 // away translates what keeps the client from sending.
 func away(err error) error {
@@ -128,6 +176,24 @@ func (u upkeep) Doubts(ctx context.Context, c shipment.ConnectionID, limit int) 
 func (u upkeep) Aged(ctx context.Context, a shipment.AccountID, shippedBefore time.Time, limit int) ([]shipment.Key, error) {
 	items, err := u.view.Aged(ctx, a, shippedBefore, limit)
 	return keys(items), err
+}
+
+// standing lists what of an account Amazon should know as open.
+func standing(v *view.View) reconcile.Standing {
+	states := []shipment.State{shipment.Excluded}
+	for _, s := range shipment.States {
+		if s.Flagged() {
+			states = append(states, s)
+		}
+	}
+	return func(ctx context.Context, a shipment.AccountID, after string) ([]shipment.Shipment, string, error) {
+		page, err := v.List(ctx, view.Filter{Accounts: []shipment.AccountID{a}, States: states, After: after, Limit: view.MaxPage})
+		out := make([]shipment.Shipment, len(page.Items))
+		for i, it := range page.Items {
+			out[i] = it.Shipment
+		}
+		return out, page.Next, err
+	}
 }
 
 func convert(items []view.Item) []run.Item {

@@ -59,7 +59,12 @@ func connection(url string) settings.Connection {
 
 func newBed(t *testing.T, r redis.UniversalClient, edit ...func(*settings.Connection)) *bed {
 	t.Helper()
-	b := &bed{t: t, redis: r, nc: natstest.Start(t).Connect(t)}
+	return newBedOn(t, natstest.Start(t), r, edit...)
+}
+
+func newBedOn(t *testing.T, s natstest.Any, r redis.UniversalClient, edit ...func(*settings.Connection)) *bed {
+	t.Helper()
+	b := &bed{t: t, redis: r, nc: s.Connect(t)}
 	b.amazon = newFakeAmazon(t)
 	ctx := t.Context()
 	var err error

@@ -29,6 +29,10 @@ type Config struct {
 	// the holder before may have spent it. Only who knows that nobody has sent for a while turns it on.
 	WarmQuota bool
 
+	// Snapshot is a file in which the view is kept across restarts, for a Redis that keeps nothing itself: a start then
+	// reads that instead of the whole ledger. Empty: none.
+	Snapshot string
+
 	// stopAt ends attempts after a step, as a crash would; for tests.
 	stopAt func(attempt.Step, shipment.Key) bool
 }

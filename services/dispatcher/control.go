@@ -103,7 +103,7 @@ func status(st *station) control.Status {
 	return control.Status{
 		Breaker: breaker(is.Breaker), TokenBreaker: breaker(is.TokenBreaker),
 		Rate: is.Quota.Confirm.Rate, Burst: is.Quota.Confirm.Burst, Available: is.Quota.Confirm.Available,
-		PausedUntil: is.Quota.Confirm.PausedUntil, TokenUntil: is.Token.ValidUntil, Run: st.worker.Progress(),
+		PausedUntil: is.Quota.Confirm.PausedUntil, TokenUntil: is.Token.ValidUntil, Halted: is.Halted, Run: st.worker.Progress(),
 	}
 }
 

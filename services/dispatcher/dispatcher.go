@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/intake"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/project"
+	"github.com/fertig-project/fertig/services/dispatcher/internal/publish"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/ledger"
+	"github.com/fertig-project/fertig/shared/orders"
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/stream"
 	"github.com/fertig-project/fertig/shared/view"
@@ -28,6 +30,7 @@ type Service struct {
 	ledger   *ledger.Ledger
 	view     *view.View
 	board    *job.Board
+	orders   *orders.Book
 	leases   *stream.Leases
 	settings *stream.Settings
 	intake   *intake.Intake
@@ -58,8 +61,10 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if s.board, err = job.Open(cfg.NATS); err != nil {
 		return nil, err
 	}
-	// A lease is recognised by its holder's name, so two processes must never share one.
-	if s.leases, err = stream.NewLeases(ctx, s.js, cfg.Name+"/"+uuid.NewString(), cfg.LeaseTTL); err != nil {
+	if s.orders, err = orders.Open(cfg.NATS); err != nil {
+		return nil, err
+	}
+	if s.leases, err = stream.NewLeases(ctx, s.js, cfg.Name, cfg.LeaseTTL); err != nil {
 		return nil, err
 	}
 	if s.settings, err = stream.OpenSettings(ctx, s.js); err != nil {
@@ -77,8 +82,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.intake = &intake.Intake{Inbox: inbox, Ledger: s.ledger, Settings: s.settings.Current, Now: cfg.Now, Logger: cfg.Logger,
-		Reject: func(ctx context.Context, r door.Rejected) error { return door.Reject(ctx, s.js, r) }}
+	s.intake = &intake.Intake{Inbox: inbox, Ledger: s.ledger, Settings: s.settings.Current, ShipBy: deadlines(s.orders, cfg.Now, cfg.Logger), Learn: s.orders.Put,
+		Now: cfg.Now, Logger: cfg.Logger, Reject: func(ctx context.Context, r door.Rejected) error { return door.Reject(ctx, s.js, r) }}
 	return s, nil
 }
 
@@ -92,8 +97,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer cancel()
 	wg.Go(func() { s.persist(ctx, "settings", s.settings.Run) })
 	wg.Go(func() { s.persist(ctx, "intake", s.intake.Run) })
-	wg.Go(func() { s.persist(ctx, "projection", s.projection) })
-	wg.Go(func() { s.persist(ctx, "connections", s.connections) })
+	wg.Go(func() { s.persist(ctx, "replicas", s.replicas) })
 	wg.Go(func() { s.persist(ctx, "control", s.control) })
 	wg.Wait()
 	return nil
@@ -135,69 +139,65 @@ func (s *Service) persist(ctx context.Context, part string, run func(context.Con
 	}
 }
 
-// held runs work under a lease until ctx ends or the lease is lost, and gives the lease back.
-func (s *Service) held(ctx context.Context, name string, work func(context.Context, *stream.Lease) error) error {
-	lease, err := s.leases.Acquire(ctx, name)
-	if err != nil {
-		return err
+// projector is the name under which the projection is shared, beside the connections.
+const projector = "projector"
+
+// replicas shares the projection and the connections with the other dispatchers.
+func (s *Service) replicas(ctx context.Context) error {
+	return stream.NewFleet(s.leases, "dispatcher").Run(ctx, stream.Work{Names: s.names, Changed: s.settings.Changed(), Do: s.duty, Busy: s.busy})
+}
+
+// names are all that dispatchers have to do.
+func (s *Service) names() []string {
+	names := []string{projector}
+	for _, c := range s.settings.Current().Connections {
+		names = append(names, leaseName(c.ID))
 	}
-	s.cfg.Logger.Debug("lease taken", "lease", name, "token", lease.Token())
-	// The lease is kept until the work has ended, however ctx ends: work under way still needs it.
-	keep, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
-	working, cancel := context.WithCancelCause(ctx)
-	kept := make(chan struct{})
-	go func() {
-		defer close(kept)
-		if err := lease.Keep(keep); err != nil {
-			cancel(err)
-		}
-	}()
-	err = work(working, lease)
-	stopKeeping()
-	<-kept
-	if cause := context.Cause(working); cause != nil && ctx.Err() == nil {
-		err = errors.Join(err, cause)
+	return names
+}
+
+func leaseName(id shipment.ConnectionID) string { return connectionPrefix + string(id) }
+
+const connectionPrefix = "connection."
+
+// duty does what a name stands for until its context ends.
+func (s *Service) duty(ctx context.Context, name string, h *stream.Holding) {
+	s.cfg.Logger.Debug("lease taken", "lease", name, "token", h.Token())
+	defer func() { s.cfg.Logger.Debug("lease ends", "lease", name, "token", h.Token(), "why", context.Cause(ctx)) }()
+	id, ok := strings.CutPrefix(name, connectionPrefix)
+	if !ok {
+		var wg sync.WaitGroup
+		wg.Go(func() { s.persist(ctx, "projection", s.projection) })
+		wg.Go(func() { s.persist(ctx, "events", s.tell) })
+		wg.Wait()
+		return
 	}
-	cancel(nil)
-	release, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer done()
-	return errors.Join(err, lease.Release(release))
+	s.persist(ctx, "connection "+id, func(ctx context.Context) error { return s.work(ctx, shipment.ConnectionID(id), h) })
+}
+
+// busy reports that a name should stay where it is for now: a run goes on. The projection moves last of all, because what
+// it has read ahead would be read again.
+func (s *Service) busy(name string) bool {
+	id, ok := strings.CutPrefix(name, connectionPrefix)
+	if !ok {
+		return true
+	}
+	st, ok := s.station(shipment.ConnectionID(id))
+	return ok && st.worker.Busy()
+}
+
+// tell publishes what becomes of shipments. It follows the ledger like the projection, and goes where that goes.
+func (s *Service) tell(ctx context.Context) error {
+	p := publish.Publisher{NATS: s.cfg.NATS, JS: s.js, Ledger: s.ledger, Now: s.cfg.Now, Logger: s.cfg.Logger}
+	return p.Run(ctx)
 }
 
 func (s *Service) projection(ctx context.Context) error {
-	return s.held(ctx, "projector", func(ctx context.Context, _ *stream.Lease) error {
-		s.projecting.Store(true)
-		defer s.projecting.Store(false)
-		p := &project.Projector{Ledger: s.ledger, View: s.view, Logger: s.cfg.Logger, Now: s.cfg.Now, Again: s.again}
-		return p.Run(ctx)
-	})
-}
-
-// connections keeps one goroutine per configured connection, which works whenever it gets the lease.
-func (s *Service) connections(ctx context.Context) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	started := map[shipment.ConnectionID]bool{}
-	for {
-		for _, c := range s.settings.Current().Connections {
-			if started[c.ID] {
-				continue
-			}
-			started[c.ID] = true
-			wg.Go(func() {
-				s.persist(ctx, "connection "+string(c.ID), func(ctx context.Context) error {
-					return s.held(ctx, "connection."+string(c.ID), func(ctx context.Context, l *stream.Lease) error {
-						return s.work(ctx, c.ID, l)
-					})
-				})
-			})
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.settings.Changed():
-		}
+	s.projecting.Store(true)
+	defer s.projecting.Store(false)
+	p := &project.Projector{Ledger: s.ledger, View: s.view, Logger: s.cfg.Logger, Now: s.cfg.Now, Again: s.again}
+	if s.cfg.Snapshot != "" {
+		p.Snapshots = snapshotFile(s.cfg.Snapshot)
 	}
+	return p.Run(ctx)
 }

@@ -3,12 +3,13 @@ package dispatcher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
+	"github.com/fertig-project/fertig/services/dispatcher/internal/reconcile"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/run"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/spapi"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/spapi/quota"
@@ -16,6 +17,11 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/stream"
 )
+
+// aheadPerRequest is how many attempts may be under way besides for each request that may be: they are being written to the
+// ledger, before or after, which is the cheaper the more of them share a batch. Amazon's quota keeps them few: each holds a
+// token. With one request at a time there are none, so that one shipment follows the other.
+const aheadPerRequest = 31
 
 // station is a connection this process works for.
 type station struct {
@@ -25,10 +31,11 @@ type station struct {
 
 // work is a connection's work under its lease. When the connection's access or limits change it ends, so that it is begun
 // anew with the new ones; mappings, schedules and pauses are followed without that.
-func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *stream.Lease) error {
+func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *stream.Holding) error {
 	began, ok := s.settings.Current().Connection(id)
-	if !ok {
-		return fmt.Errorf("connection %s is not configured any more", id)
+	if !ok { // removed: the lease ends in a moment
+		<-ctx.Done()
+		return nil
 	}
 	conn := began
 	log := s.cfg.Logger.With("connection", id)
@@ -47,23 +54,24 @@ func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *str
 	}
 	timeout := time.Duration(conn.Limits.RequestTimeout)
 	w := &run.Worker{
-		Connection: id, Settings: current, Ledger: s.ledger, Queues: queues{s.view}, Upkeep: upkeep{s.view}, Board: s.board, Tell: s.board.Tell,
-		Amazon: amazon{client}, Lease: lease, Encode: encode, Country: country, Now: s.cfg.Now, Logger: log, Actor: s.cfg.Name,
-		Attempts: &attempt.Attempter{Ledger: s.ledger, Lease: lease, Timeout: timeout, Now: s.cfg.Now, Actor: s.cfg.Name, Stopped: s.cfg.stopAt},
+		Connection: id, Settings: current, Ledger: s.ledger, Queues: queues{s.view}, Upkeep: upkeep{s.view}, Board: s.board, Ask: s.board.Ask, Tell: s.board.Tell,
+		Amazon: amazon{client}, Known: known(s.orders, s.ledger, log), Lease: lease, Encode: encode, Country: country, Now: s.cfg.Now, Logger: log, Actor: s.cfg.Name,
+		Attempts: &attempt.Attempter{Ledger: s.ledger, Lease: lease, Timeout: timeout, Wire: attempt.NewWire(conn.Limits.InFlight), Now: s.cfg.Now, Actor: s.cfg.Name, Stopped: s.cfg.stopAt},
+		Ahead:    aheadPerRequest * (conn.Limits.InFlight - 1),
 	}
 	s.post(id, &station{client, w})
 	defer s.post(id, nil)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		s.watchAccess(ctx, began, current, func() { cancel(errChanged) })
-	}()
+	r := &reconcile.Reconciler{Connection: id, Settings: current, Amazon: truth{amazon{client}}, Ledger: s.ledger, Standing: standing(s.view), Knowledge: s.orders,
+		Log: s.orders, Ran: w.Ran, Now: s.cfg.Now, Logger: log, Actor: s.cfg.Name}
+	var beside sync.WaitGroup
+	beside.Go(func() { s.watchAccess(ctx, began, current, func() { cancel(errChanged) }) })
+	beside.Go(func() { _ = r.Run(ctx) }) // ends with ctx and with nothing else
 	err = w.Run(ctx)
 	changed := errors.Is(context.Cause(ctx), errChanged)
 	cancel(nil)
-	<-watched
+	beside.Wait()
 	if err == nil && changed {
 		return errChanged
 	}
@@ -131,7 +139,12 @@ func (s *Service) station(id shipment.ConnectionID) (*station, bool) {
 func (s *Service) clientConfig(c settings.Connection) spapi.Config {
 	limits := spapi.DefaultLimits()
 	// A tenth of the burst stays unused: requests sent evenly here may arrive a little bunched there.
-	limits.Confirm = quota.Limits{Rate: c.Limits.ConfirmRate, Burst: max(1, c.Limits.ConfirmBurst-max(1, c.Limits.ConfirmBurst/10))}
+	shy := func(rate float64, burst int) quota.Limits {
+		return quota.Limits{Rate: rate, Burst: max(1, burst-max(1, burst/10))}
+	}
+	limits.Confirm = shy(c.Limits.ConfirmRate, c.Limits.ConfirmBurst)
+	limits.Order = shy(c.Limits.ReadRate, c.Limits.ReadBurst)
+	limits.Search = shy(c.Limits.SearchRate, c.Limits.SearchBurst)
 	var marketplaces []string
 	for _, a := range c.Accounts {
 		marketplaces = append(marketplaces, a.Marketplace)
@@ -141,13 +154,22 @@ func (s *Service) clientConfig(c settings.Connection) spapi.Config {
 		Credentials: func() (spapi.Credentials, error) { return s.credentials(c) },
 		AppName:     "Fertig", AppVersion: s.cfg.Version, Limits: limits, StartEmpty: !s.cfg.WarmQuota,
 		Breaker:        spapi.BreakerSettings{OpenFor: time.Duration(c.Limits.BreakerPause)},
-		RequestTimeout: time.Duration(c.Limits.RequestTimeout), Logger: s.cfg.Logger,
+		RequestTimeout: time.Duration(c.Limits.RequestTimeout), InFlight: c.Limits.InFlight, Logger: s.cfg.Logger,
 	}
 }
 
 // credentials reads the secrets anew every time, so that a rotated one is used at once.
 func (s *Service) credentials(c settings.Connection) (spapi.Credentials, error) {
 	secret, err := s.cfg.Secrets(c.ClientSecret)
+	next := ""
+	if c.ClientSecretNext != "" { // which may not be there yet, or no longer
+		if n, missing := s.cfg.Secrets(c.ClientSecretNext); missing == nil {
+			next = n
+		}
+	}
+	if err != nil && next != "" {
+		secret, next, err = next, "", nil
+	}
 	if err != nil {
 		return spapi.Credentials{}, err
 	}
@@ -155,5 +177,5 @@ func (s *Service) credentials(c settings.Connection) (spapi.Credentials, error) 
 	if err != nil {
 		return spapi.Credentials{}, err
 	}
-	return spapi.Credentials{ClientID: c.ClientID, ClientSecret: secret, RefreshToken: refresh}, nil
+	return spapi.Credentials{ClientID: c.ClientID, ClientSecret: secret, NextSecret: next, RefreshToken: refresh}, nil
 }

@@ -68,11 +68,36 @@ const (
 	AfterOutcome Step = "outcome"  // complete
 )
 
+// Wire bounds how many requests are under way at once. Attempts whose record or outcome is being written do not count:
+// while the ledger is busy with theirs, others use the wire.
+type Wire chan struct{}
+
+// NewWire returns a wire for n requests at once.
+func NewWire(n int) Wire { return make(Wire, n) }
+
+// enter waits for room and reports whether it came in time.
+func (w Wire) enter(most time.Duration) bool {
+	select {
+	case w <- struct{}{}:
+		return true
+	default:
+	}
+	patience := time.NewTimer(most)
+	defer patience.Stop()
+	select {
+	case w <- struct{}{}:
+		return true
+	case <-patience.C:
+		return false
+	}
+}
+
 // Attempter makes attempts for one connection under one lease. It is safe for concurrent use.
 type Attempter struct {
 	Ledger  Ledger
 	Lease   Lease
 	Timeout time.Duration // of one request
+	Wire    Wire
 	Now     func() time.Time
 	Actor   string
 
@@ -153,20 +178,29 @@ func (a *Attempter) record(ctx context.Context, j Job) (shipment.Entry, error) {
 		Attempt: &shipment.Attempt{
 			ID: newID(), Run: j.Run, Lease: a.Lease.Token(), Transport: shipment.Confirm, At: now,
 			AnswerBy: now.Add(a.Timeout + Margin), Body: string(j.Body), Hash: hex.EncodeToString(sum[:]), Items: j.Items,
-			Resend: j.Shipment.State == shipment.Doubt,
+			Resend: j.Shipment.State == shipment.Doubt, Correction: j.Shipment.State == shipment.Confirmed,
 		},
 	})
 }
 
-// send makes the one request.
+// send makes the one request, as soon as the wire has room for it. Waiting for that counts as part of the request's time;
+// when it takes half of it, Amazon is too slow for what has been begun, and the request does not leave.
 func (a *Attempter) send(ctx context.Context, p Permit, e shipment.Entry, j Job) Answer {
-	left := a.Lease.Remaining()
-	if left < a.Timeout {
-		return Answer{Sent: plan.NotSent, Rule: outcome.Classify(outcome.Answer{Operation: outcome.Confirm, Code: outcome.CodeWithdrawn})}
-	}
 	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
 	defer cancel()
+	if !a.Wire.enter(a.Timeout / 2) {
+		return withdrawn()
+	}
+	defer func() { <-a.Wire }()
+	if a.Lease.Remaining() < a.Timeout {
+		return withdrawn()
+	}
 	return p.Confirm(ctx, e.After.Order, j.Body)
+}
+
+// withdrawn is the answer for a request that never left.
+func withdrawn() Answer {
+	return Answer{Sent: plan.NotSent, Rule: outcome.Classify(outcome.Answer{Operation: outcome.Confirm, Code: outcome.CodeWithdrawn})}
 }
 
 // conclude appends the outcome and does not give up before the lease's own end: an outcome that only we know must not be

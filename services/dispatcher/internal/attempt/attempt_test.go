@@ -101,7 +101,7 @@ type bench struct {
 
 func newBench(t *testing.T, confirm func(context.Context) Answer) *bench {
 	b := &bench{book: &book{}, lease: &lease{7, time.Now().Add(time.Minute)}, permit: &permit{confirm: confirm}}
-	b.attempt = &Attempter{Ledger: b.book, Lease: b.lease, Timeout: 10 * time.Second, Now: time.Now, Actor: "worker"}
+	b.attempt = &Attempter{Ledger: b.book, Lease: b.lease, Timeout: 10 * time.Second, Wire: NewWire(2), Now: time.Now, Actor: "worker"}
 	accepted, err := b.book.Step(t.Context(), shipment.Entry{}, shipment.Event{ID: "e", Type: shipment.Accepted, At: time.Now(), Account: "DE",
 		Key: shipment.Key{Connection: "EU", Order: "302-0000001-0000001", Package: "1"}, Data: &shipment.Data{ShippedAt: time.Now()}})
 	if err != nil {
@@ -155,6 +155,32 @@ func TestNothingIsSentWhenTheRecordTookTheLeasesTime(t *testing.T) {
 			t.Errorf("%v, %d requests, %s %+v", err, b.permit.sent, r.Entry.Type, r.Entry.After)
 		}
 	})
+}
+
+// A recorded attempt waits for room on the wire for half of the request's time, then it is as if it had never begun.
+func TestARequestWaitsForTheWire(t *testing.T) {
+	for _, row := range []struct {
+		busy  time.Duration
+		state shipment.State
+		sent  int
+	}{{4 * time.Second, shipment.Confirmed, 1}, {6 * time.Second, shipment.Pending, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, func(context.Context) Answer { return says("confirmed", 204) })
+			for range cap(b.attempt.Wire) {
+				b.attempt.Wire <- struct{}{}
+			}
+			time.AfterFunc(row.busy, func() { <-b.attempt.Wire })
+			r, err := b.attempt.Try(t.Context(), b.permit, b.job)
+			if err != nil || b.permit.sent != row.sent || r.Entry.After.State != row.state || r.Entry.After.EverSent != (row.sent > 0) {
+				t.Errorf("busy for %s: %v, %d requests, %+v", row.busy, err, b.permit.sent, r.Entry.After)
+			}
+			synctest.Wait()
+			time.Sleep(row.busy)
+			if used := len(b.attempt.Wire); used != cap(b.attempt.Wire)-1 {
+				t.Errorf("busy for %s: %d places are still taken", row.busy, used)
+			}
+		})
+	}
 }
 
 // What others may have done to a shipment while its answer was awaited, and what then becomes of the answer.

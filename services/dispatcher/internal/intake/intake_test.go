@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ func set() settings.Set {
 
 // book is a ledger in memory.
 type book struct {
+	mu    sync.Mutex
 	seq   uint64
 	heads map[shipment.Key]shipment.Entry
 	all   []shipment.Entry
@@ -35,6 +37,8 @@ type book struct {
 }
 
 func (b *book) append(expected uint64, e shipment.Entry) (shipment.Entry, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.down != nil {
 		return e, b.down
 	}
@@ -56,15 +60,19 @@ func (b *book) AppendAll(_ context.Context, drafts []ledger.Draft) (out []ledger
 }
 
 func (b *book) Last(_ context.Context, k shipment.Key) (shipment.Entry, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.heads[k], b.down
 }
 
-func (b *book) Siblings(_ context.Context, keys []shipment.Key) (map[shipment.Key][]shipment.Entry, error) {
-	out := map[shipment.Key][]shipment.Entry{}
+func (b *book) Orders(_ context.Context, keys []shipment.Key) (map[shipment.Key]shipment.Entry, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[shipment.Key]shipment.Entry{}
 	for _, k := range keys {
 		for o, e := range b.heads {
-			if o.Connection == k.Connection && o.Order == k.Order && o.Package != k.Package {
-				out[k] = append(out[k], e)
+			if o.Connection == k.Connection && o.Order == k.Order {
+				out[o] = e
 			}
 		}
 	}
@@ -107,6 +115,8 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, book: &book{heads: map[shipment.Key]shipment.Entry{}}}
 	b.intake = &Intake{Ledger: b.book, Settings: set, Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
 		Reject: func(_ context.Context, r door.Rejected) error {
+			b.book.mu.Lock()
+			defer b.book.mu.Unlock()
 			if b.deaf == nil {
 				b.rejected = append(b.rejected, r)
 			}
@@ -133,6 +143,24 @@ func report(typ, id string, n int, edit ...func(*event.Shipped)) []byte {
 
 func tracking(s string) func(*event.Shipped) { return func(e *event.Shipped) { e.Tracking = s } }
 
+// inbox delivers batches of messages once.
+type inbox [][]Message
+
+func (x inbox) Receive(ctx context.Context, visit func([]Message) error) error {
+	for _, msgs := range x {
+		if err := visit(msgs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run takes batches in, one behind the other.
+func (b *bench) run(batches ...[]Message) error {
+	b.intake.Inbox = inbox(batches)
+	return b.intake.Run(b.t.Context())
+}
+
 // take delivers messages as one batch.
 func (b *bench) take(data ...[]byte) ([]*message, error) {
 	var out []*message
@@ -142,7 +170,7 @@ func (b *bench) take(data ...[]byte) ([]*message, error) {
 		m := &message{data: d, at: b.n}
 		out, msgs = append(out, m), append(msgs, m)
 	}
-	return out, b.intake.take(b.t.Context(), msgs)
+	return out, b.run(msgs)
 }
 
 // must delivers messages and insists that each is acknowledged, except those to be tried later.

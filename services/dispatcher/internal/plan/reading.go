@@ -11,14 +11,18 @@ import (
 
 // Order is what Amazon shows of an order; nothing about the buyer.
 type Order struct {
-	Found       bool
-	Status      string // UNSHIPPED, PARTIALLY_SHIPPED, SHIPPED, CANCELLED, PENDING ...
-	FulfilledBy string // MERCHANT or AMAZON
-	Programs    []string
-	ShipBy      time.Time
-	LastUpdated time.Time
-	Items       []OrderItem
-	Packages    []Package
+	Found        bool
+	ID           string
+	OwnNumber    string // the seller's own
+	Marketplace  string // id
+	Status       string // UNSHIPPED, PARTIALLY_SHIPPED, SHIPPED, CANCELLED, PENDING ...
+	FulfilledBy  string // MERCHANT or AMAZON
+	ServiceLevel string
+	Programs     []string
+	ShipBy       time.Time
+	LastUpdated  time.Time
+	Items        []OrderItem
+	Packages     []Package
 }
 
 // OrderItem is one item with what is ordered and not yet shipped.
@@ -89,6 +93,9 @@ func Facts(s shipment.Shipment, o Order) Reading {
 	if !o.Found {
 		return Reading{}
 	}
+	if s.Attempt != nil && s.Attempt.Correction {
+		return edit(s, o)
+	}
 	if i := slices.IndexFunc(o.Packages, func(p Package) bool { return s.EverSent && p.Reference == s.Package }); i >= 0 {
 		return Reading{To: shipment.Confirmed, Text: "Amazon shows package " + s.Package + ", tracking " + o.Packages[i].Tracking}
 	}
@@ -106,6 +113,16 @@ func Facts(s shipment.Shipment, o Order) Reading {
 		return Reading{To: shipment.NotRequired, Text: "Ship+ orders need no confirmation"}
 	case o.FulfilledBy == "AMAZON" || slices.Contains(o.Programs, "AMAZON_EASY_SHIP"):
 		return Reading{To: shipment.NotRequired, Text: "Amazon ships this order itself"}
+	}
+	return Reading{}
+}
+
+// edit concludes whether an edit of our package has arrived: the package was there before.
+func edit(s shipment.Shipment, o Order) Reading {
+	if slices.ContainsFunc(o.Packages, func(p Package) bool {
+		return p.Reference == s.Package && strings.EqualFold(p.Tracking, s.Data.Tracking)
+	}) {
+		return Reading{To: shipment.Confirmed, Text: "Amazon shows package " + s.Package + " with tracking " + s.Data.Tracking}
 	}
 	return Reading{}
 }

@@ -55,6 +55,8 @@ func TestFacts(t *testing.T) {
 		{"Prime alone is transmitted", doubtful(never), with(shows("UNSHIPPED"), func(o *Order) { o.Programs = []string{"PRIME"} }), "", ""},
 		{"Easy Ship", doubtful(never), with(shows("UNSHIPPED"), func(o *Order) { o.Programs = []string{"AMAZON_EASY_SHIP"} }), shipment.NotRequired, ""},
 		{"sent by Amazon", doubtful(never), with(shows("UNSHIPPED"), func(o *Order) { o.FulfilledBy = "AMAZON" }), shipment.NotRequired, ""},
+		{"an edit that arrived", doubtful(func(s *shipment.Shipment) { s.Attempt.Correction = true }), shows("SHIPPED", Package{Reference: "1", Tracking: "jd0001"}), shipment.Confirmed, ""},
+		{"an edit that did not arrive", doubtful(func(s *shipment.Shipment) { s.Attempt.Correction = true }), shows("SHIPPED", Package{Reference: "1", Tracking: "old"}), "", ""},
 		{"payment pending", doubtful(never), shows("PENDING"), "", ""},
 	} {
 		got := Facts(row.s, row.o)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/view"
@@ -136,9 +137,9 @@ type purged struct {
 	end uint64
 }
 
-func (p purged) Heads(ctx context.Context, c shipment.ConnectionID, visit func(shipment.Entry) error) (uint64, error) {
+func (p purged) HeadsBut(ctx context.Context, c shipment.ConnectionID, skip func(shipment.State, time.Time) bool, visit func(shipment.Entry) error) (uint64, error) {
 	var last uint64
-	_, err := p.Ledger.Heads(ctx, c, func(e shipment.Entry) error {
+	_, err := p.Ledger.HeadsBut(ctx, c, skip, func(e shipment.Entry) error {
 		if e.Seq == p.end {
 			return nil
 		}

@@ -20,7 +20,7 @@ import (
 type Ledger interface {
 	Epoch() string
 	LastSeq(ctx context.Context) (uint64, error)
-	Heads(ctx context.Context, c shipment.ConnectionID, visit func(shipment.Entry) error) (uint64, error)
+	HeadsBut(ctx context.Context, c shipment.ConnectionID, skip func(shipment.State, time.Time) bool, visit func(shipment.Entry) error) (uint64, error)
 	Follow(ctx context.Context, after uint64, limit int, visit func([]shipment.Entry) error) error
 }
 
@@ -33,10 +33,15 @@ type Projector struct {
 
 	// Again asks for a rebuild; a send is enough.
 	Again <-chan struct{}
+
+	// Snapshots spare the rebuild at a start; nil for none.
+	Snapshots Snapshots
+
+	saved saved
 }
 
 const (
-	batch      = 500
+	batch      = 1000
 	lookEvery  = 500 * time.Millisecond
 	sweepEvery = time.Hour
 )
@@ -44,6 +49,7 @@ const (
 // Run projects until ctx ends. It fails when the view or the ledger cannot be reached; calling it again goes on from the
 // view's own position.
 func (p *Projector) Run(ctx context.Context) error {
+	defer p.keepLast(ctx)
 	for ctx.Err() == nil {
 		at, err := p.position(ctx)
 		if err != nil {
@@ -64,13 +70,16 @@ func (p *Projector) Run(ctx context.Context) error {
 	return nil
 }
 
-// position returns where the view stands, after a rebuild if it stands nowhere.
+// position returns where the view stands; if it stands nowhere, after it was restored or rebuilt.
 func (p *Projector) position(ctx context.Context) (view.Cursor, error) {
 	at, err := p.View.Position(ctx)
 	if err != nil {
 		return view.Cursor{}, fmt.Errorf("read position of the view: %w", err)
 	}
 	if at.Epoch == p.Ledger.Epoch() {
+		return at, nil
+	}
+	if at, ok := p.restore(ctx); ok {
 		return at, nil
 	}
 	if err := p.rebuild(ctx); err != nil {
@@ -87,7 +96,8 @@ func (p *Projector) rebuild(ctx context.Context) error {
 		if err != nil {
 			return 0, err
 		}
-		last, err := p.Ledger.Heads(ctx, "", func(e shipment.Entry) error { n++; return visit(e) })
+		old := func(s shipment.State, since time.Time) bool { return p.View.Outlived(s, since, began) }
+		last, err := p.Ledger.HeadsBut(ctx, "", old, func(e shipment.Entry) error { n++; return visit(e) })
 		return max(reached, last), err
 	})
 	if err != nil {
@@ -117,6 +127,7 @@ func (p *Projector) follow(ctx context.Context, at view.Cursor) error {
 		}
 		at = next
 		reached.Store(at.Seq)
+		p.gather(ctx, len(entries))
 		return nil
 	})
 	if errors.Is(context.Cause(ctx), errAgain) {
@@ -128,6 +139,26 @@ func (p *Projector) follow(ctx context.Context, at view.Cursor) error {
 	return err
 }
 
+// Under load the projection rests after every batch, the longer the larger it was, so that the next one is large, too: an
+// attempt and its outcome are then mostly one change of the view. What comes after a quiet moment is shown at once, and a
+// batch that was as large as can be is followed by the next without a rest: the projection is behind.
+const (
+	gatherEach = 3 * time.Millisecond
+	gatherMost = 60 * time.Millisecond
+)
+
+func (p *Projector) gather(ctx context.Context, entries int) {
+	if entries >= batch/2 { // of the batch's entries only one of each shipment is left
+		return
+	}
+	t := time.NewTimer(min(time.Duration(entries)*gatherEach, gatherMost))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
 // attend watches beside the projection: for the wish to rebuild, for a view that was wiped, rolled back or replaced while
 // nothing is written to the ledger (a run would wait for it in vain), and for what may be swept out.
 func (p *Projector) attend(ctx context.Context, prefix string, reached *atomic.Uint64, cancel context.CancelCauseFunc) {
@@ -135,6 +166,9 @@ func (p *Projector) attend(ctx context.Context, prefix string, reached *atomic.U
 	defer sweep.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
+	save := time.NewTicker(saveLook)
+	defer save.Stop()
+	p.keep(ctx, reached.Load())
 	for {
 		select {
 		case <-ctx.Done():
@@ -146,6 +180,8 @@ func (p *Projector) attend(ctx context.Context, prefix string, reached *atomic.U
 			if at, err := p.View.Position(ctx); err == nil && (at.Epoch != p.Ledger.Epoch() || at.Prefix != prefix || at.Seq < known) {
 				cancel(view.ErrMoved)
 			}
+		case <-save.C:
+			p.keep(ctx, reached.Load())
 		case <-sweep.C:
 			if _, err := p.View.Sweep(ctx, p.Now()); err != nil {
 				p.Logger.Warn("sweep of the view incomplete, will be repeated", "error", err)

@@ -27,12 +27,13 @@ type bed struct {
 	redis  redis.UniversalClient
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T) *bed { return newBedOn(t, redistest.Real(t)) }
+
+func newBedOn(t *testing.T, r redis.UniversalClient) *bed {
 	l, err := ledger.Open(t.Context(), natstest.Start(t).Connect(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := redistest.Real(t)
 	return &bed{t, l, view.New(r, view.Options{}), r}
 }
 
@@ -67,10 +68,14 @@ func (b *bed) exclude(n int) {
 	}
 }
 
+func (b *bed) projector(l Ledger, again <-chan struct{}) *Projector {
+	return &Projector{Ledger: l, View: b.view, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Again: again}
+}
+
 // project starts a projector; again asks it for a rebuild, stop ends it.
 func (b *bed) project(l Ledger) (again chan<- struct{}, stop func()) {
 	wish := make(chan struct{}, 1)
-	p := &Projector{Ledger: l, View: b.view, Logger: slog.New(slog.DiscardHandler), Now: time.Now, Again: wish}
+	p := b.projector(l, wish)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

@@ -48,6 +48,10 @@ func (w *world) ask(t job.Trigger) {
 	if w.begin != nil {
 		w.begin()
 	}
+	_, _ = w.publish(context.Background(), t)
+}
+
+func (w *world) publish(_ context.Context, t job.Trigger) (bool, error) {
 	t.Connection, t.At = "EU", time.Now()
 	w.mu.Lock()
 	w.asked = append(w.asked, t)
@@ -56,6 +60,7 @@ func (w *world) ask(t job.Trigger) {
 	case w.bell <- struct{}{}:
 	default:
 	}
+	return true, nil
 }
 
 func (w *world) Begin(_ context.Context, l job.Log) (job.Log, error) {
@@ -116,6 +121,13 @@ func (w *world) Read(ctx context.Context, order string) (plan.Order, bool, error
 
 func (w *world) ETA(int) time.Duration { return 0 }
 
+func (w *world) LetIn(context.Context) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.knocks++
+	return w.letIn
+}
+
 type permit struct{ w *world }
 
 func (p permit) Cancel() {}
@@ -168,17 +180,22 @@ func (w *world) start() (stop func() error) {
 	w.leases++
 	lease := grip(w.leases)
 	w.mu.Unlock()
+	wire := attempt.NewWire(1024)
+	if w.ahead > 0 {
+		wire = attempt.NewWire(w.conn.Limits.InFlight)
+	}
 	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("FERTIG_TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	worker := &Worker{
-		Connection: "EU", Settings: w.settings, Ledger: w, Queues: w, Upkeep: w, Board: w, Tell: func(job.Progress) error { return nil },
-		Amazon: w, Lease: lease, Country: func(string) string { return "" }, Now: time.Now, Logger: log, Actor: "worker",
+		Connection: "EU", Settings: w.settings, Ledger: w, Queues: w, Upkeep: w, Board: w, Ask: w.publish, Tell: func(job.Progress) error { return nil },
+		Amazon: w, Known: w.known, Lease: lease, Country: func(string) string { return "" }, Now: time.Now, Logger: log, Actor: "worker",
 		Encode: func(c attempt.Confirmation) ([]byte, error) {
 			return fmt.Append(nil, c.Tracking, c.Carrier, c.Items), nil
 		},
-		Attempts: &attempt.Attempter{Ledger: w, Lease: lease, Timeout: 10 * time.Second, Now: time.Now},
+		Attempts: &attempt.Attempter{Ledger: w, Lease: lease, Timeout: 10 * time.Second, Wire: wire, Now: time.Now},
+		Ahead:    w.ahead,
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

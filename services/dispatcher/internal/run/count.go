@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
@@ -17,7 +18,7 @@ func (x *execution) settle(ctx context.Context, r outcomeOf) error {
 	case r.res.Skipped:
 		return x.overtaken(ctx, r.c, r.res.Entry)
 	}
-	x.logAttempt(r)
+	x.logAttempt(ctx, r)
 	s, v := r.c.Shipment, r.res.Verdict
 	x.weigh(r.c, r.res)
 	x.count(s.Account, func(n *job.Counts) { tallyAttempt(n, r.res) })
@@ -26,7 +27,7 @@ func (x *execution) settle(ctx context.Context, r outcomeOf) error {
 	switch {
 	case v.Halt:
 		x.w.Logger.Error("connection is halted", "rule", r.res.Answer.Rule.ID, "answer", r.res.Answer.Said.Message)
-		x.stop("halted")
+		x.stop(leftHalted)
 		fallthrough
 	case again && x.noMore != "":
 		x.unsent = append(x.unsent, s.Key)
@@ -91,12 +92,14 @@ func tally(n *job.Counts, to shipment.State) {
 	}
 }
 
-// logAttempt writes the one wide line an operator greps for.
-func (x *execution) logAttempt(r outcomeOf) {
-	a := r.res.Answer
-	x.w.Logger.Info("attempt", "shipment", r.c.Shipment.Key, "account", r.c.Shipment.Account, "run", r.c.run, "n", r.res.Entry.After.Attempts,
-		"status", a.Said.Status, "code", a.Said.Code, "rule", a.Rule.ID, "to", r.res.Entry.After.State, "kind", r.res.Verdict.Kind,
-		"requestId", a.Said.RequestID, "message", a.Said.Message)
+// logAttempt writes the one wide line an operator greps for. It is written for every attempt, and named strings given as such
+// would each be marshalled by reflection.
+func (x *execution) logAttempt(ctx context.Context, r outcomeOf) {
+	a, after := r.res.Answer, r.res.Entry.After
+	x.w.Logger.LogAttrs(ctx, slog.LevelInfo, "attempt", slog.String("shipment", r.c.Shipment.Key.String()),
+		slog.String("account", string(r.c.Shipment.Account)), slog.String("run", r.c.run), slog.Int("n", after.Attempts),
+		slog.Int("status", a.Said.Status), slog.String("code", a.Said.Code), slog.String("rule", a.Rule.ID), slog.String("to", string(after.State)),
+		slog.String("kind", string(r.res.Verdict.Kind)), slog.String("requestId", a.Said.RequestID), slog.String("message", a.Said.Message))
 }
 
 // report tells where the run stands, at most five times a second.

@@ -32,6 +32,12 @@ type outcomeOf struct {
 	err error
 }
 
+// launched is a candidate with the permit it uses.
+type launched struct {
+	c      candidate
+	permit attempt.Permit
+}
+
 type permitOr struct {
 	permit attempt.Permit
 	err    error
@@ -45,6 +51,8 @@ type execution struct {
 
 	urgent []*source // lists and messages, inserted at once
 	all    []*source
+	taken  turns // out of the queues
+	sent   turns // to Amazon
 	past   *past
 	ready  []candidate // prepared, waiting for a permit
 	parked []candidate // wait for their items to be read
@@ -53,7 +61,8 @@ type execution struct {
 	left   map[string]int
 
 	total, done int
-	inflight    int
+	inflight    int // attempts under way
+	room        int // for attempts under way
 	resolving   int
 	asking      bool
 	noMore      string // why nothing is started any more
@@ -64,6 +73,7 @@ type execution struct {
 	told        time.Time
 
 	permits  chan permitOr
+	launches chan launched // to whoever has made an attempt and waits for another
 	results  chan outcomeOf
 	resolved chan resolution
 }
@@ -109,14 +119,19 @@ func (w *Worker) execute(ctx context.Context, t job.Trigger) error {
 		return err
 	}
 	x := &execution{w: w, conn: conn, log: log, left: map[string]int{},
-		past:    &past{runs: map[string]bool{}, seen: map[shipment.Key]struct{}{}},
-		permits: make(chan permitOr, 1), results: make(chan outcomeOf, conn.Limits.InFlight),
+		past: &past{runs: map[string]bool{}, seen: map[shipment.Key]struct{}{}},
+		room: conn.Limits.InFlight + w.Ahead, permits: make(chan permitOr, 1), launches: make(chan launched), results: make(chan outcomeOf),
 		resolved: make(chan resolution, maxResolving)}
 	if x.log.ByAccount == nil {
 		x.log.ByAccount = map[shipment.AccountID]job.Counts{}
 	}
-	if err := x.resume(ctx, t); err != nil {
+	if err := x.add(ctx, t, log.StartedAt); err != nil {
 		return err
+	}
+	if began := log.StartedAt.Equal(now); !began {
+		if err := x.resume(ctx); err != nil {
+			return err
+		}
 	}
 	return x.carryOut(ctx)
 }
@@ -140,11 +155,9 @@ func (w *Worker) catchUp(ctx context.Context, seq uint64, run string) error {
 	}
 }
 
-// resume adds the run's own trigger and those that were joined to it before a takeover.
-func (x *execution) resume(ctx context.Context, t job.Trigger) error {
-	if err := x.add(ctx, t, x.log.StartedAt); err != nil {
-		return err
-	}
+// resume adds the triggers that were joined to the run before a takeover. Reading the logs of months takes a while, so a
+// run that has only just begun goes without.
+func (x *execution) resume(ctx context.Context) error {
 	logs, err := x.w.Board.Recent(ctx, x.w.Connection, math.MaxInt)
 	if err != nil {
 		return err
@@ -160,7 +173,7 @@ func (x *execution) resume(ctx context.Context, t job.Trigger) error {
 }
 
 func (x *execution) add(ctx context.Context, t job.Trigger, from time.Time) error {
-	s := newSource(t, x.conn, from, x.past)
+	s := newSource(t, x.conn, from, x.past, x.w.Now)
 	x.past.runs[t.RunID] = true
 	n, err := s.size(ctx, x.w.Queues)
 	if err != nil {
@@ -199,6 +212,8 @@ func (x *execution) carryOut(ctx context.Context) error {
 	if err := x.w.Board.Write(ctx, x.log); err != nil {
 		return err
 	}
+	x.w.halted.Store(x.left[leftHalted] > 0)
+	x.w.noteRun(x.log)
 	x.report(true)
 	x.w.Logger.Info("run finished", "run", x.log.RunID, "confirmed", x.log.Counts.Confirmed, "deferred", x.log.Counts.Deferred,
 		"doubt", x.log.Counts.Doubt, "attempts", x.log.Counts.Attempts, "left", x.left, "took", x.log.At.Sub(x.log.StartedAt).Round(time.Millisecond))

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
@@ -13,7 +14,7 @@ import (
 // loop is the run. It ends when nothing is left to do, or with what is under way when nothing may be started any more.
 func (x *execution) loop(ctx context.Context) error {
 	ask, cancelAsk := context.WithCancel(ctx)
-	defer func() { cancelAsk(); x.drainPermit() }()
+	defer func() { cancelAsk(); x.drainPermit(); close(x.launches) }()
 	end := time.NewTimer(x.budget().Sub(x.w.Now()))
 	defer end.Stop()
 	x.retry = time.NewTimer(0)
@@ -122,7 +123,7 @@ func (x *execution) join(ctx context.Context, t job.Trigger) error {
 
 // askPermit asks for one permit at a time while there is something to use it for.
 func (x *execution) askPermit(ctx context.Context) {
-	if x.asking || len(x.ready) == 0 || x.noMore != "" || x.waitReason != "" || x.inflight >= x.conn.Limits.InFlight {
+	if x.asking || len(x.ready) == 0 || x.noMore != "" || x.waitReason != "" || x.inflight >= x.room {
 		return
 	}
 	x.asking = true
@@ -154,10 +155,26 @@ func (x *execution) launch(ctx context.Context, p permitOr) {
 		return
 	}
 	x.inflight++
-	go func() { // bounded by the request's deadline; the loop waits for it
-		res, err := x.w.Attempts.Try(ctx, p.permit, attempt.Job{Seq: c.Seq, Shipment: c.Shipment, Body: c.body, Items: c.items, Run: c.run, Refusals: c.refusals})
+	do := launched{c, p.permit}
+	select {
+	case x.launches <- do:
+	default:
+		go x.attempts(context.WithoutCancel(ctx), do)
+	}
+}
+
+// attempts makes one attempt after the other while there are some, each bounded by its request's deadline; it ends with the
+// loop, which waits for every result. A goroutine that has made one has the stack the next one needs.
+func (x *execution) attempts(ctx context.Context, do launched) {
+	for {
+		c := do.c
+		res, err := x.w.Attempts.Try(ctx, do.permit, attempt.Job{Seq: c.Seq, Shipment: c.Shipment, Body: c.body, Items: c.items, Run: c.run, Refusals: c.refusals})
 		x.results <- outcomeOf{c, res, err}
-	}()
+		var more bool
+		if do, more = <-x.launches; !more {
+			return
+		}
+	}
 }
 
 // refused takes into account why nothing may be sent.
@@ -169,7 +186,7 @@ func (x *execution) refused(ctx context.Context, err error) {
 		x.pause(away)
 	case errors.As(err, &halted):
 		x.w.Logger.Error("connection is halted", "rule", halted.Rule, "answer", halted.Text)
-		x.stop("halted")
+		x.stop(leftHalted)
 	case ctx.Err() == nil:
 		x.w.Logger.Warn("amazon cannot be asked, will be tried again", "error", err)
 		x.pause(&Unavailable{Until: x.w.Now().Add(time.Second), Reason: "amazon"})
@@ -179,10 +196,12 @@ func (x *execution) refused(ctx context.Context, err error) {
 // choose takes the next candidate that may still be sent: what was prepared a moment ago may be held or paused by now.
 func (x *execution) choose() (candidate, bool) {
 	for len(x.ready) > 0 {
-		c := x.ready[0]
-		x.ready = x.ready[1:]
+		i := x.foremost()
+		c := x.ready[i]
+		x.ready = slices.Delete(x.ready, i, i+1)
 		why := x.barred(c)
 		if why == "" {
+			x.sent.serve(c.Shipment.Account)
 			return c, true
 		}
 		x.leave(why)

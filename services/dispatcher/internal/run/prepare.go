@@ -45,25 +45,40 @@ func (x *execution) fill(ctx context.Context) (more bool, err error) {
 
 // wanting reports whether more candidates are wanted. Urgent work passes what is merely ready.
 func (x *execution) wanting() bool {
-	if x.noMore != "" || len(x.parked) >= maxParked {
+	if x.noMore != "" {
 		return false
 	}
 	return len(x.ready) < lookAhead || len(x.urgent) > 0 && len(x.ready) < 2*lookAhead
 }
 
-// take returns the next shipment of the first source that has one, false when none has.
+// take returns the next shipment: of who was asked for by name, else of all, accounts by turns; false when there is none.
 func (x *execution) take(ctx context.Context) (candidate, bool, error) {
-	for _, list := range []*[]*source{&x.urgent, &x.all} {
-		for len(*list) > 0 {
-			s := (*list)[0]
+	for i := 0; i < len(x.urgent); {
+		s := x.urgent[i]
+		_, ok, err := s.peek(ctx, x.w.Queues)
+		switch {
+		case err != nil:
+			return candidate{}, false, err
+		case !ok:
+			x.urgent = slices.Delete(x.urgent, i, i+1)
+		case x.waits(s):
+			i++
+		default:
 			it, ok, err := s.next(ctx, x.w.Queues)
-			if ok || err != nil {
-				return candidate{Item: it, run: s.trigger.RunID, urgent: list == &x.urgent, holds: s.holds}, ok, err
-			}
-			*list = (*list)[1:]
+			return candidate{Item: it, run: s.trigger.RunID, urgent: true, holds: s.holds}, ok, err
 		}
 	}
-	return candidate{}, false, nil
+	return x.everybody(ctx)
+}
+
+// waits reports whether a source's next shipment would have to be parked and there is no room for it. Then the others go
+// on without it: reading orders is slow, and not their fault.
+func (x *execution) waits(s *source) bool {
+	if len(x.parked) < maxParked || s.head.Shipment.State == shipment.Doubt {
+		return false
+	}
+	_, known := attempt.Items(s.head.Shipment)
+	return !known
 }
 
 // prepare takes a candidate as far as it goes without a permit: left out with a reason, deferred as incomplete, sent off
@@ -89,6 +104,11 @@ func (x *execution) prepare(ctx context.Context, c candidate) error {
 	if c.items != nil {
 		items, known = c.items, true
 	}
+	if !known && x.w.Known != nil && s.Answer == nil { // after an answer only Amazon knows what is left to ship
+		if items, known = x.w.Known(ctx, s.Key, now); known {
+			c.items = items
+		}
+	}
 	if !known {
 		x.parked = insert(x.parked, c)
 		return nil
@@ -98,6 +118,11 @@ func (x *execution) prepare(ctx context.Context, c candidate) error {
 		c.body, err = x.w.Encode(conf)
 	}
 	var missing *attempt.Incomplete
+	if errors.As(err, &missing) && s.State == shipment.Confirmed { // an edit: what Amazon has stays as it is
+		x.w.Logger.Warn("an edit cannot be sent", "shipment", s.Key, "field", missing.Field, "why", missing.Text)
+		x.leave("edit incomplete")
+		return nil
+	}
 	if errors.As(err, &missing) {
 		return x.incomplete(ctx, c, missing)
 	}

@@ -50,6 +50,28 @@ func equal(t *testing.T, what string, got, want map[string]int) {
 	}
 }
 
+// Attempts begin ahead of the requests, but never are more requests under way than the settings allow; at the run's end
+// those begun come to their own.
+func TestAttemptsRunAheadOfTheRequests(t *testing.T) {
+	in(t, func(t *testing.T, w *world, _ func() error) {
+		w.conn.Limits.InFlight, w.ahead = 4, 12
+		w.shipped(0, 200)
+		w.confirm = slowly
+		tr := everything("R")
+		tr.Until = time.Now().Add(10*time.Second + 500*time.Millisecond)
+		w.ask(tr)
+		<-time.After(5*time.Second + 500*time.Millisecond)
+		if n := w.in(shipment.Transmitting); n != 16 {
+			t.Errorf("%d transmitting, want 4 on their way and 12 ahead", n)
+		}
+		l := w.finished(t, "R")
+		if w.most != 4 || l.Counts.Confirmed != 11*4+12 || w.in(shipment.Transmitting) != 0 || w.in(shipment.Confirmed) != l.Counts.Confirmed {
+			t.Errorf("%d requests at once; %+v, %d confirmed", w.most, l.Counts, w.in(shipment.Confirmed))
+		}
+		equal(t, "left", l.Left, map[string]int{"time": 200 - l.Counts.Confirmed})
+	})
+}
+
 func TestTheBudgetEndsARun(t *testing.T) {
 	in(t, func(t *testing.T, w *world, _ func() error) {
 		w.shipped(0, 350)

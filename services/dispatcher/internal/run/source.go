@@ -14,17 +14,26 @@ import (
 // pageSize is how many shipments of one queue are read at once.
 const pageSize = 100
 
+// A page that lasted less than a second is followed by one twice as long, up to maxPage: the embedded store sorts a whole
+// queue for every page of it. In a run at Amazon's pace pages stay short, for what they show grows old.
+const (
+	quick   = time.Second
+	maxPage = 1000
+)
+
 // source yields what one trigger asks for, in order. It reads the view page by page, so that a million waiting shipments
 // cost no more than ten.
 type source struct {
 	trigger job.Trigger
 	from    time.Time      // what was accepted later belongs to the next run
 	keys    []shipment.Key // scope list: still to be read
+	head    *Item          // read already, not yet taken
 	page    []Item
 	lanes   []*lane
 	rank    int
 	turn    int
 	past    *past
+	now     func() time.Time
 	holds   *plan.Holds // what a group is held by; work asked for by name begins with a clean sheet
 }
 
@@ -35,10 +44,23 @@ type lane struct {
 	buffer  []Item
 	at      Place
 	end     bool // of the current group
+	size    int  // of the last page
+	read    time.Time
 }
 
-func newSource(t job.Trigger, c settings.Connection, from time.Time, p *past) *source {
-	s := &source{trigger: t, from: from, past: p, holds: &plan.Holds{}, keys: slices.Clone(t.Keys)}
+// pageSize is how many shipments the next page is to have.
+func (l *lane) pageSize(now time.Time) int {
+	if l.size > 0 && now.Sub(l.read) < quick {
+		l.size = min(2*l.size, maxPage)
+	} else {
+		l.size = pageSize
+	}
+	l.read = now
+	return l.size
+}
+
+func newSource(t job.Trigger, c settings.Connection, from time.Time, p *past, now func() time.Time) *source {
+	s := &source{trigger: t, from: from, past: p, now: now, holds: &plan.Holds{}, keys: slices.Clone(t.Keys)}
 	if t.Scope == job.Named {
 		return s
 	}
@@ -48,15 +70,16 @@ func newSource(t job.Trigger, c settings.Connection, from time.Time, p *past) *s
 		}
 		groups := shipment.Groups(a.RejectedOrder)
 		if t.Scope == job.Listed { // what the message listed has failed, whatever the account's order is
-			groups = []shipment.Queue{shipment.Again, shipment.Refused}
+			// and what was held back for the same mapping line
+			groups = []shipment.Queue{shipment.Again, shipment.Refused, shipment.New}
 		}
 		s.lanes = append(s.lanes, &lane{account: a.ID, groups: groups})
 	}
 	return s
 }
 
-// next returns the next shipment, false when there are no more.
-func (s *source) next(ctx context.Context, q Queues) (Item, bool, error) {
+// read reads the next shipment, false when there are no more.
+func (s *source) read(ctx context.Context, q Queues) (Item, bool, error) {
 	if s.trigger.Scope == job.Named {
 		return s.named(ctx, q)
 	}
@@ -65,11 +88,11 @@ func (s *source) next(ctx context.Context, q Queues) (Item, bool, error) {
 		for range s.lanes {
 			l := s.lanes[s.turn%len(s.lanes)]
 			s.turn++
-			if s.rank >= len(l.groups) {
+			if !s.goes(l) {
 				continue
 			}
 			busy = true
-			it, ok, err := l.next(ctx, q, s.rank)
+			it, ok, err := l.next(ctx, q, s.rank, s.now)
 			if err != nil {
 				return Item{}, false, err
 			}
@@ -92,18 +115,26 @@ func (s *source) next(ctx context.Context, q Queues) (Item, bool, error) {
 	}
 }
 
+// goes reports whether an account has a group of this rank that is to be read.
+func (s *source) goes(l *lane) bool {
+	if s.rank >= len(l.groups) {
+		return false
+	}
+	return s.trigger.Scope != job.Listed || l.groups[s.rank] != shipment.New || len(s.trigger.Held) > 0
+}
+
 func (s *source) drained() bool {
 	for _, l := range s.lanes {
-		if s.rank < len(l.groups) && (!l.end || len(l.buffer) > 0) {
+		if s.goes(l) && (!l.end || len(l.buffer) > 0) {
 			return false
 		}
 	}
 	return true
 }
 
-func (l *lane) next(ctx context.Context, q Queues, rank int) (Item, bool, error) {
+func (l *lane) next(ctx context.Context, q Queues, rank int, now func() time.Time) (Item, bool, error) {
 	if len(l.buffer) == 0 && !l.end {
-		page, at, err := q.Queue(ctx, l.account, l.groups[rank], l.at, pageSize)
+		page, at, err := q.Queue(ctx, l.account, l.groups[rank], l.at, l.pageSize(now()))
 		if err != nil {
 			return Item{}, false, err
 		}
@@ -124,6 +155,9 @@ func (s *source) wants(it Item) bool {
 	tried := sh.LastRun == s.trigger.RunID && sh.State != shipment.Pending
 	switch s.trigger.Scope {
 	case job.Listed:
+		if sh.State == shipment.Pending {
+			return !sh.AcceptedAt.After(s.trigger.DeferredUntil) && slices.ContainsFunc(s.trigger.Held, func(l job.Line) bool { return l.Covers(sh) })
+		}
 		return !tried && sh.State == shipment.Deferred && !sh.Since.After(s.trigger.DeferredUntil)
 	case job.Named:
 		return !tried
@@ -157,6 +191,9 @@ func (s *source) size(ctx context.Context, q Queues) (int, error) {
 	n := len(s.trigger.Keys)
 	for _, l := range s.lanes {
 		for _, g := range l.groups {
+			if s.trigger.Scope == job.Listed && g == shipment.New { // few of them, if any
+				continue
+			}
 			k, err := q.QueueLen(ctx, l.account, g)
 			if err != nil {
 				return 0, err

@@ -125,7 +125,7 @@ func TestTheOrderOfARun(t *testing.T) {
 			}
 		}
 		want := model(s, c, tr)
-		got := drain(t, newSource(tr, c, start, newPast()), s, nil)
+		got := drain(t, newSource(tr, c, start, newPast(), time.Now), s, nil)
 		if !slices.Equal(got, want) {
 			t.Fatalf("order\n got %v\nwant %v", got, want)
 		}
@@ -143,7 +143,7 @@ func TestAListKeepsItsOrder(t *testing.T) {
 				want = append(want, key(n))
 			}
 		}
-		if got := drain(t, newSource(tr, c, start, newPast()), s, nil); !slices.Equal(got, want) {
+		if got := drain(t, newSource(tr, c, start, newPast(), time.Now), s, nil); !slices.Equal(got, want) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	})
@@ -161,7 +161,7 @@ func TestARunOverMovingQueues(t *testing.T) {
 			waiting[k] = slices.Contains(shipment.Groups(a.RejectedOrder), e.After.Queue())
 		}
 		p, next := newPast(), 1000
-		drain(t, newSource(job.Trigger{RunID: "R", Scope: job.All}, c, start, p), s, func(it Item) {
+		drain(t, newSource(job.Trigger{RunID: "R", Scope: job.All}, c, start, p, time.Now), s, func(it Item) {
 			k, a := it.Shipment.Key, it.Shipment.Account
 			account, _ := c.Account(a)
 			at := slices.Index(shipment.Groups(account.RejectedOrder), it.Shipment.Queue())
@@ -211,4 +211,18 @@ func TestARunOverMovingQueues(t *testing.T) {
 func number(k shipment.Key) (n int) {
 	_, _ = fmt.Sscanf(k.Order, "302-%d-", &n)
 	return n
+}
+
+// Pages grow while a run goes through them within the second, and begin short again when one has lasted.
+func TestPagesAreLongOnlyInAQuickRun(t *testing.T) {
+	l, now := &lane{}, time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for i, step := range []struct {
+		lasted time.Duration
+		want   int
+	}{{0, 100}, {quick / 2, 200}, {0, 400}, {0, 800}, {0, 1000}, {0, 1000}, {quick, 100}, {0, 200}, {time.Hour, 100}} {
+		now = now.Add(step.lasted)
+		if got := l.pageSize(now); got != step.want {
+			t.Errorf("page %d: %d shipments, want %d", i, got, step.want)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -60,13 +61,22 @@ type Board interface {
 	Recent(ctx context.Context, c shipment.ConnectionID, n int) ([]job.Log, error)
 }
 
+// Ask publishes a trigger.
+type Ask func(ctx context.Context, t job.Trigger) (first bool, err error)
+
 // Amazon is the connection's way to Amazon. Ready fails with *Unavailable or *Halted; so may Read, which also tells
-// whether the answer is knowledge: an order with Found false is known not to be there only then.
+// whether the answer is knowledge: an order with Found false is known not to be there only then. LetIn reports whether
+// Amazon lets the connection in, which it may ask for from time to time while that is not known.
 type Amazon interface {
 	Ready(ctx context.Context) (attempt.Permit, error)
 	Read(ctx context.Context, order string) (o plan.Order, known bool, err error)
 	ETA(n int) time.Duration
+	LetIn(ctx context.Context) bool
 }
+
+// Known returns the items of a package that takes the whole order, where they are known without asking Amazon: the order
+// is known as untouched, and no other package of it is. Not knowing is not an error; then Amazon is asked.
+type Known func(ctx context.Context, k shipment.Key, now time.Time) ([]shipment.Item, bool)
 
 // Unavailable says that nothing can be sent before Until and no order is to blame.
 type Unavailable struct {
@@ -89,9 +99,12 @@ type Worker struct {
 	Queues     Queues
 	Upkeep     Upkeep
 	Board      Board
+	Ask        Ask
 	Tell       func(job.Progress) error
 	Amazon     Amazon
+	Known      Known // may be nil
 	Attempts   *attempt.Attempter
+	Ahead      int // attempts under way beyond the requests that may be: those being written to the ledger
 	Lease      attempt.Lease
 	Encode     func(attempt.Confirmation) ([]byte, error) // fails with *attempt.Incomplete
 	Country    func(marketplace string) string
@@ -101,6 +114,9 @@ type Worker struct {
 
 	triggers chan job.Trigger
 	unread   map[shipment.Key]time.Time // doubts whose order could not be read; belongs to that sweep
+	busy     atomic.Bool
+	halted   atomic.Bool  // the last run ended because Amazon refused the connection
+	ran      atomic.Int64 // when the last run that sent something ended, in Unix nanoseconds
 	mu       sync.Mutex
 	progress job.Progress
 }
@@ -108,13 +124,19 @@ type Worker struct {
 // Rhythm of the sweeps.
 const (
 	orphanEvery = 5 * time.Second
-	doubtEvery  = time.Second
 	agingEvery  = 30 * time.Second
+	accessEvery = 5 * time.Second
 )
+
+// doubtEvery is how often doubts are looked at: often enough to ask in time, and seldom enough that a thousand connections
+// without any cost next to nothing.
+func (w *Worker) doubtEvery() time.Duration {
+	return min(5*time.Second, max(200*time.Millisecond, time.Duration(w.Settings().Limits.DoubtAfter)/4))
+}
 
 // Run works until ctx ends, then lets requests under way come to their end. It fails only when a part cannot go on.
 func (w *Worker) Run(ctx context.Context) error {
-	w.triggers = make(chan job.Trigger, 256)
+	w.triggers = make(chan job.Trigger, 16)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -134,8 +156,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		})
 	})
 	part("orphans", w.every(orphanEvery, w.orphans))
-	part("doubts", w.every(doubtEvery, w.doubts))
+	part("doubts", w.every(w.doubtEvery(), w.doubts))
 	part("aging", w.every(agingEvery, w.aging))
+	part("access", func(ctx context.Context) error {
+		if err := w.recall(ctx); err != nil {
+			return err
+		}
+		return w.every(accessEvery, w.access)(ctx)
+	})
 	part("runs", w.runs)
 	wg.Wait()
 	var failed *partError
@@ -181,12 +209,27 @@ func (w *Worker) runs(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case t := <-w.triggers:
-			if err := w.execute(ctx, t); err != nil && ctx.Err() == nil {
+			w.busy.Store(true)
+			err := w.execute(ctx, t)
+			w.busy.Store(len(w.triggers) > 0)
+			if err != nil && ctx.Err() == nil {
 				w.Logger.Error("run interrupted, will be resumed", "run", t.RunID, "error", err)
 				return err
 			}
 		}
 	}
+}
+
+// Busy reports that a run goes on.
+func (w *Worker) Busy() bool { return w.busy.Load() }
+
+// Ran returns when the last run that sent something ended, also under an earlier lease; zero if none did.
+func (w *Worker) Ran() time.Time {
+	at := w.ran.Load()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at).UTC()
 }
 
 // Progress returns where the current or last run stands.

@@ -37,10 +37,14 @@ type world struct {
 	conn    settings.Connection
 	leases  uint64
 	begin   func() // starts the first worker
+	ahead   int    // the worker's; with it the wire is as narrow as the settings say
 
 	confirm func(ctx context.Context, order string, n int) attempt.Answer // default: confirmed
 	read    func(order string) (plan.Order, bool, error)                  // default: unshipped with one item
+	known   Known                                                         // default: nothing is known
 	ready   func() error
+	letIn   bool                                          // what Amazon says to who asks whether it lets the connection in
+	knocks  int                                           // how often it was asked
 	permit  func(context.Context) (attempt.Permit, error) // instead of ready and confirm
 	sent    []string
 	asks    []string

@@ -56,6 +56,7 @@ func newAmazon(t *testing.T) *amazon {
 
 func (a *amazon) serve(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
 	a.mu.Lock()
 	handler := a.orders
 	if r.URL.Path == "/auth/o2/token" {

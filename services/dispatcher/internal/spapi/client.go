@@ -19,11 +19,14 @@ var ErrClosed = errors.New("amazon client is closed")
 // only one that knows the quota used.
 type Client struct {
 	cfg     Config
+	agent   string // the user-agent Amazon demands
 	http    *http.Client
 	tokens  *tokens
+	access  access
 	breaker *breaker
 	confirm *quota.Governor
 	order   *quota.Governor
+	search  *quota.Governor
 
 	changes chan BreakerStatus // nil without Config.OnBreaker
 
@@ -40,12 +43,14 @@ type Status struct {
 	TokenBreaker BreakerStatus
 	Quota        QuotaStatus
 	Token        TokenStatus
+	Halted       string // why Amazon refuses the connection; empty while it is not known to
 }
 
 // QuotaStatus is the quota of each operation.
 type QuotaStatus struct {
 	Confirm quota.Status
 	Order   quota.Status
+	Search  quota.Status
 }
 
 // New checks the configuration, naming every wrong field, and returns a client. It sends nothing. The client must be
@@ -63,7 +68,11 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("amazon client of connection %q: limits.order: %w", cfg.Connection, err)
 	}
-	c := &Client{cfg: cfg, http: newHTTP(cfg.Transport), confirm: confirm, order: order}
+	search, err := quota.New(quota.Config{Limits: cfg.Limits.Search, StartEmpty: cfg.StartEmpty})
+	if err != nil {
+		return nil, fmt.Errorf("amazon client of connection %q: limits.search: %w", cfg.Connection, err)
+	}
+	c := &Client{cfg: cfg, agent: cfg.userAgent(), http: newHTTP(cfg.Transport, cfg.InFlight), confirm: confirm, order: order, search: search}
 	c.life, c.end = context.WithCancel(context.Background())
 	c.breaker = newBreaker("amazon", cfg.Breaker, c.breakerChanged)
 	c.tokens = &tokens{client: c, breaker: newBreaker("token", cfg.Breaker, c.breakerChanged)}
@@ -118,12 +127,16 @@ func (c *Client) tellChanges(ctx context.Context) {
 
 // Status returns a snapshot.
 func (c *Client) Status() Status {
-	return Status{
+	s := Status{
 		Breaker:      c.breaker.read(),
 		TokenBreaker: c.tokens.breaker.read(),
-		Quota:        QuotaStatus{Confirm: c.confirm.Status(), Order: c.order.Status()},
+		Quota:        QuotaStatus{Confirm: c.confirm.Status(), Order: c.order.Status(), Search: c.search.Status()},
 		Token:        c.tokens.status(),
 	}
+	if err := c.Halted(); err != nil {
+		s.Halted = err.Error()
+	}
+	return s
 }
 
 // ETA is the time until n more confirmations could have been sent, given the pace and everybody who waits now.
@@ -152,5 +165,6 @@ func (c *Client) settle(g *quota.Governor, report func(outcome.Effect, string), 
 	if r.Rule.Class == outcome.Auth {
 		c.tokens.drop(access)
 	}
+	c.access.note(access, r, g == c.confirm)
 	report(r.Rule.Breaker, why(r.Answer))
 }

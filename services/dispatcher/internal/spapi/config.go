@@ -17,6 +17,7 @@ import (
 type Credentials struct {
 	ClientID     string
 	ClientSecret string
+	NextSecret   string // while a secret is being replaced: what is tried when the other one is refused; may be empty
 	RefreshToken string
 }
 
@@ -42,17 +43,19 @@ func (c Credentials) missing() string {
 	}
 }
 
-// Limits are the usage plans of the two operations.
+// Limits are the usage plans of the operations.
 type Limits struct {
 	Confirm quota.Limits
 	Order   quota.Limits
+	Search  quota.Limits
 }
 
 // DefaultLimits are Amazon's default usage plans with about a tenth of each burst left unused, so that requests sent
-// evenly here may arrive a little bunched there. Sources: the usage plans of confirmShipment (2 per second, burst 10)
-// and getOrder (0.5 per second, burst 30) at https://developer-docs.amazon.com/sp-api/docs/orders-api
+// evenly here may arrive a little bunched there. Sources: the usage plans of confirmShipment (2 per second, burst 10),
+// getOrder (0.5 per second, burst 30) and searchOrders (0.0056 per second, burst 20) at
+// https://developer-docs.amazon.com/sp-api/docs/orders-api
 func DefaultLimits() Limits {
-	return Limits{Confirm: quota.Limits{Rate: 2, Burst: 9}, Order: quota.Limits{Rate: 0.5, Burst: 27}}
+	return Limits{Confirm: quota.Limits{Rate: 2, Burst: 9}, Order: quota.Limits{Rate: 0.5, Burst: 27}, Search: quota.Limits{Rate: 0.0056, Burst: 18}}
 }
 
 // BreakerSettings say when a breaker opens and for how long. Zero fields take the default.
@@ -82,6 +85,7 @@ type Config struct {
 	StartEmpty     bool // after a takeover the predecessor may have spent the burst
 	Breaker        BreakerSettings
 	RequestTimeout time.Duration // of one request including its answer; default 10 s
+	InFlight       int           // requests at once that find a connection waiting; default 16
 
 	// Transport carries the requests; default one of its own. It must speak HTTP/1.1 and must not repeat POSTs.
 	Transport http.RoundTripper
@@ -101,7 +105,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.AppVersion, "dev")
 	setDefault(&c.Limits.Confirm, def.Confirm)
 	setDefault(&c.Limits.Order, def.Order)
+	setDefault(&c.Limits.Search, def.Search)
 	setDefault(&c.RequestTimeout, 10*time.Second)
+	setDefault(&c.InFlight, 16)
 	setDefault(&c.Breaker.Window, time.Minute)
 	setDefault(&c.Breaker.MinRequests, 10)
 	setDefault(&c.Breaker.FailureRate, 0.5)

@@ -20,13 +20,14 @@ import (
 const (
 	maxErrorBody = 64 << 10
 	maxOrderBody = 1 << 20
+	maxPageBody  = 16 << 20 // a hundred orders
 )
 
 var errRequestTimeout = errors.New("no answer within the request timeout")
 
 // newHTTP returns a client that sends each request once and follows no redirect, for a redirected POST could confirm
 // somewhere else. HTTP/1.1 only: there, a request whose headers were never completely written cannot have been processed.
-func newHTTP(transport http.RoundTripper) *http.Client {
+func newHTTP(transport http.RoundTripper, idle int) *http.Client {
 	if transport == nil {
 		protocols := new(http.Protocols)
 		protocols.SetHTTP1(true)
@@ -34,7 +35,7 @@ func newHTTP(transport http.RoundTripper) *http.Client {
 			DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    5 * time.Second,
-			MaxIdleConnsPerHost:    16,
+			MaxIdleConnsPerHost:    idle,
 			IdleConnTimeout:        45 * time.Second, // shorter than the far side's, so that it rarely closes first
 			MaxResponseHeaderBytes: 64 << 10,
 			Protocols:              protocols,
@@ -51,8 +52,7 @@ type reply struct {
 	Answer
 	header http.Header
 	body   []byte
-	cut    bool  // the body is not whole, or not what it must be
-	order  Order // of a read
+	cut    bool // the body is not whole, or not what it must be
 }
 
 // exchange sends the request once and reads its answer within the timeout; leaving is called when the request leaves,

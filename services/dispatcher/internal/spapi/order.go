@@ -35,15 +35,18 @@ const (
 // Order is what Amazon knows of an order, as far as it concerns shipping; nothing about people. The zero Order means
 // not found. Times Amazon leaves out, or spells in no known way, are zero.
 type Order struct {
-	Found       bool
-	ID          string
-	Status      string
-	FulfilledBy string
-	Programs    []string
-	ShipBy      time.Time
-	LastUpdated time.Time
-	Items       []OrderItem
-	Packages    []Package
+	Found        bool
+	ID           string
+	OwnNumber    string // the seller's own number, where he has given Amazon one
+	Marketplace  string // id
+	Status       string
+	FulfilledBy  string
+	ServiceLevel string
+	Programs     []string
+	ShipBy       time.Time
+	LastUpdated  time.Time
+	Items        []OrderItem
+	Packages     []Package
 }
 
 // OrderItem is one line of an order, in units. CancelRequested says that the buyer asks for cancellation, CancelledBy
@@ -83,6 +86,14 @@ const included = "FULFILLMENT,PACKAGES,CANCELLATION"
 // order Amazon has been seen to answer; then, and only with an answer of class ok or data, the order is known not to be
 // there. Every other class means that nothing is known. Errors of waiting, as Ready has them, are in Answer.Err.
 func (c *Client) Order(ctx context.Context, orderID string) (Order, Answer) {
+	if err := c.admit(ctx, false); err != nil {
+		return Order{}, heldBack(err)
+	}
+	return c.read(ctx, orderID)
+}
+
+// read is Order, also while the connection is refused.
+func (c *Client) read(ctx context.Context, orderID string) (Order, Answer) {
 	t, err := c.board(ctx, c.order)
 	if err != nil {
 		return Order{}, heldBack(err)
@@ -93,11 +104,12 @@ func (c *Client) Order(ctx context.Context, orderID string) (Order, Answer) {
 		t.report(outcome.Excluded, "")
 		return Order{}, unsent(outcome.Read, outcome.CodeWithdrawn, fmt.Errorf("read order %s: %w", orderID, err))
 	}
-	r := c.send(ctx, t, req, outcome.Read, maxOrderBody)
+	var o Order
+	r := c.send(ctx, t, req, outcome.Read, maxOrderBody, func(body []byte) (err error) { o, err = decodeOrder(body); return err })
 	if r.Rule.Class != outcome.OK {
 		return Order{}, r.Answer
 	}
-	return r.order, r.Answer
+	return o, r.Answer
 }
 
 // heldBack turns an error of waiting into an answer.
@@ -116,52 +128,58 @@ func heldBack(err error) Answer {
 }
 
 // wireOrder has the fields we ask for and no others, so that nothing about people is ever held. Lenient types: one
-// strange field must not hide the packages. Source: Amazon's model orders_2026-01-01.json, GetOrderResponse.
+// strange field must not hide the packages. Source: Amazon's model orders_2026-01-01.json, Order.
 type wireOrder struct {
-	Order *struct {
-		OrderID     text     `json:"orderId"`
-		LastUpdated instant  `json:"lastUpdatedTime"`
+	OrderID text `json:"orderId"`
+	Aliases []struct {
+		ID   text `json:"aliasId"`
+		Type text `json:"aliasType"`
+	} `json:"orderAliases"`
+	LastUpdated  instant  `json:"lastUpdatedTime"`
+	Programs     []string `json:"programs"`
+	SalesChannel struct {
+		Marketplace text `json:"marketplaceId"`
+	} `json:"salesChannel"`
+	Fulfillment struct {
+		Status       text `json:"fulfillmentStatus"`
+		FulfilledBy  text `json:"fulfilledBy"`
+		ServiceLevel text `json:"fulfillmentServiceLevel"`
+		ShipByWindow struct {
+			Latest instant `json:"latestDateTime"`
+		} `json:"shipByWindow"`
+	} `json:"fulfillment"`
+	Items []struct {
+		ID          text     `json:"orderItemId"`
+		Ordered     int      `json:"quantityOrdered"`
 		Programs    []string `json:"programs"`
 		Fulfillment struct {
-			Status       text `json:"fulfillmentStatus"`
-			FulfilledBy  text `json:"fulfilledBy"`
-			ShipByWindow struct {
-				Latest instant `json:"latestDateTime"`
-			} `json:"shipByWindow"`
+			Fulfilled   int `json:"quantityFulfilled"`
+			Unfulfilled int `json:"quantityUnfulfilled"`
 		} `json:"fulfillment"`
-		Items []struct {
-			ID          text     `json:"orderItemId"`
-			Ordered     int      `json:"quantityOrdered"`
-			Programs    []string `json:"programs"`
-			Fulfillment struct {
-				Fulfilled   int `json:"quantityFulfilled"`
-				Unfulfilled int `json:"quantityUnfulfilled"`
-			} `json:"fulfillment"`
-			Cancellation struct {
-				Request *struct {
-					Requester text `json:"requester"`
-				} `json:"cancellationRequest"`
-				Execution struct {
-					By text `json:"cancelledBy"`
-				} `json:"cancellationExecution"`
-			} `json:"cancellation"`
-		} `json:"orderItems"`
-		Packages []struct {
-			Reference text    `json:"packageReferenceId"`
-			Created   instant `json:"createdTime"`
-			Status    struct {
-				Status text `json:"status"`
-			} `json:"packageStatus"`
-			Carrier  text    `json:"carrier"`
-			Service  text    `json:"shippingService"`
-			ShipTime instant `json:"shipTime"`
-			Tracking text    `json:"trackingNumber"`
-			Items    []struct {
-				ID       text `json:"orderItemId"`
-				Quantity int  `json:"quantity"`
-			} `json:"packageItems"`
-		} `json:"packages"`
-	} `json:"order"`
+		Cancellation struct {
+			Request *struct {
+				Requester text `json:"requester"`
+			} `json:"cancellationRequest"`
+			Execution struct {
+				By text `json:"cancelledBy"`
+			} `json:"cancellationExecution"`
+		} `json:"cancellation"`
+	} `json:"orderItems"`
+	Packages []struct {
+		Reference text    `json:"packageReferenceId"`
+		Created   instant `json:"createdTime"`
+		Status    struct {
+			Status text `json:"status"`
+		} `json:"packageStatus"`
+		Carrier  text    `json:"carrier"`
+		Service  text    `json:"shippingService"`
+		ShipTime instant `json:"shipTime"`
+		Tracking text    `json:"trackingNumber"`
+		Items    []struct {
+			ID       text `json:"orderItemId"`
+			Quantity int  `json:"quantity"`
+		} `json:"packageItems"`
+	} `json:"packages"`
 }
 
 // instant is a time that is zero when it cannot be read.
@@ -180,28 +198,45 @@ func (i *instant) UnmarshalJSON(raw []byte) error {
 // decodeOrder reads the body of a 200. An answer without an order, or with one that has no id, means not found; an
 // answer that is not JSON is an error, for then nothing is known.
 func decodeOrder(body []byte) (Order, error) {
-	var w wireOrder
-	if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) {
+	var w struct {
+		Order *wireOrder `json:"order"`
+	}
+	if !object(body) {
 		return Order{}, errors.New("decode order: not a JSON object")
 	}
 	if err := json.Unmarshal(body, &w); err != nil {
 		return Order{}, fmt.Errorf("decode order: %w", err)
 	}
-	if w.Order == nil || w.Order.OrderID == "" {
+	if w.Order == nil {
 		return Order{}, nil
 	}
-	o := Order{
-		Found: true, ID: string(w.Order.OrderID), Status: string(w.Order.Fulfillment.Status),
-		FulfilledBy: string(w.Order.Fulfillment.FulfilledBy), Programs: w.Order.Programs,
-		ShipBy: w.Order.Fulfillment.ShipByWindow.Latest.Time, LastUpdated: w.Order.LastUpdated.Time,
+	return w.Order.order(), nil
+}
+
+func object(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) }
+
+// order is the zero Order where the id is missing.
+func (w *wireOrder) order() Order {
+	if w.OrderID == "" {
+		return Order{}
 	}
-	for _, i := range w.Order.Items {
+	o := Order{
+		Found: true, ID: string(w.OrderID), Marketplace: string(w.SalesChannel.Marketplace), Status: string(w.Fulfillment.Status),
+		FulfilledBy: string(w.Fulfillment.FulfilledBy), ServiceLevel: string(w.Fulfillment.ServiceLevel), Programs: w.Programs,
+		ShipBy: w.Fulfillment.ShipByWindow.Latest.Time, LastUpdated: w.LastUpdated.Time,
+	}
+	for _, a := range w.Aliases {
+		if a.Type == "SELLER_ORDER_ID" {
+			o.OwnNumber = string(a.ID)
+		}
+	}
+	for _, i := range w.Items {
 		o.Items = append(o.Items, OrderItem{
 			ID: string(i.ID), Ordered: i.Ordered, Fulfilled: i.Fulfillment.Fulfilled, Unfulfilled: i.Fulfillment.Unfulfilled,
 			Programs: i.Programs, CancelRequested: i.Cancellation.Request != nil, CancelledBy: string(i.Cancellation.Execution.By),
 		})
 	}
-	for _, p := range w.Order.Packages {
+	for _, p := range w.Packages {
 		pack := Package{
 			Reference: string(p.Reference), Carrier: string(p.Carrier), Service: string(p.Service), Tracking: string(p.Tracking),
 			ShipTime: p.ShipTime.Time, CreatedTime: p.Created.Time, Status: string(p.Status.Status),
@@ -211,5 +246,5 @@ func decodeOrder(body []byte) (Order, error) {
 		}
 		o.Packages = append(o.Packages, pack)
 	}
-	return o, nil
+	return o
 }

@@ -32,7 +32,7 @@ func TestOrderIsReadWithoutPeople(t *testing.T) {
 	}
 	at := func(s string) time.Time { v, _ := time.Parse(time.RFC3339, s); return v }
 	want := Order{
-		Found: true, ID: someOrder, Status: StatusPartiallyShipped, FulfilledBy: ByMerchant, Programs: []string{ProgramPrime},
+		Found: true, ID: someOrder, OwnNumber: "SHOP-4711", Marketplace: someMarket, Status: StatusPartiallyShipped, FulfilledBy: ByMerchant, ServiceLevel: "STANDARD", Programs: []string{ProgramPrime},
 		ShipBy: at("2026-11-21T22:59:59Z"), LastUpdated: at("2026-11-20T16:30:00Z"),
 		Items: []OrderItem{
 			{ID: "20212345678901", Ordered: 3, Fulfilled: 1, Unfulfilled: 2, Programs: []string{ProgramTransparency}, CancelRequested: true},

@@ -34,11 +34,19 @@ type ticket struct {
 // Ready waits until a confirmation may be sent. Errors: *OpenError (wait until its time and ask again), *AccountError
 // (the connection needs somebody), the context's error, ErrClosed.
 func (c *Client) Ready(ctx context.Context) (*Permit, error) {
+	if err := c.admit(ctx, true); err != nil {
+		return nil, err
+	}
 	t, err := c.board(ctx, c.confirm)
 	if err != nil {
 		return nil, err
 	}
-	return &Permit{client: c, ticket: t}, nil
+	p := &Permit{client: c, ticket: t}
+	if refusal := c.access.refused(); refusal != nil { // learned while we stood in line
+		p.Cancel()
+		return nil, refusal
+	}
+	return p, nil
 }
 
 // board collects access token, quota token and breaker place in this order, so that nothing is held while waiting. The
@@ -105,12 +113,12 @@ func (p *Permit) Confirm(ctx context.Context, orderID string, body []byte) Answe
 		p.ticket.report(outcome.Excluded, "")
 		return unsent(outcome.Confirm, outcome.CodeWithdrawn, fmt.Errorf("confirm order %s: %w", orderID, err))
 	}
-	r := c.send(ctx, p.ticket, req, outcome.Confirm, maxErrorBody)
+	r := c.send(ctx, p.ticket, req, outcome.Confirm, maxErrorBody, nil)
 	return r.Answer
 }
 
-// send uses the ticket up with one request.
-func (c *Client) send(ctx context.Context, t ticket, req *http.Request, op outcome.Operation, limit int64) (r reply) {
+// send uses the ticket up with one request. decode reads the body of a 200; when it fails, nothing is known.
+func (c *Client) send(ctx context.Context, t ticket, req *http.Request, op outcome.Operation, limit int64, decode func(body []byte) error) (r reply) {
 	settled := false
 	defer func() {
 		if !settled { // a panic of a foreign transport must keep neither a probe's place nor quota for ever
@@ -127,8 +135,8 @@ func (c *Client) send(ctx context.Context, t ticket, req *http.Request, op outco
 		r.Code, r.Message, r.Details = readErrors(r.body)
 	}
 	r.redact(t.access)
-	if op == outcome.Read && r.Status == http.StatusOK && !r.cut {
-		r.order, r.Err = decodeOrder(r.body)
+	if decode != nil && r.Status == http.StatusOK && !r.cut {
+		r.Err = decode(r.body)
 		r.cut = r.Err != nil
 	}
 	r.classify(op)
@@ -147,7 +155,7 @@ func (c *Client) request(method, path, access string, body []byte) (*http.Reques
 	req.GetBody = nil // without it the transport cannot send a body twice
 	req.Header.Set("X-Amz-Access-Token", access)
 	req.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z"))
-	req.Header.Set("User-Agent", c.cfg.userAgent())
+	req.Header.Set("User-Agent", c.agent)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	return req, nil

@@ -44,6 +44,7 @@ type tokens struct {
 	hold    time.Time     // no new flight before
 	backoff time.Duration
 	refused Credentials // the credentials of an account failure
+	next    bool        // the next secret is the one that was taken last
 }
 
 // get returns a valid access token. Its errors are *OpenError, *AccountError or the context's.
@@ -130,7 +131,7 @@ func (t *tokens) fetch(ctx context.Context, creds Credentials, credsErr error) (
 	if err != nil {
 		return "", 0, err
 	}
-	r, access, life := t.ask(ctx, creds)
+	r, access, life := t.askWithEither(ctx, creds)
 	report(r.Rule.Breaker, why(r.Answer))
 	t.client.note(ctx, "access token", r.Answer)
 	switch r.Rule.Class {
@@ -143,6 +144,33 @@ func (t *tokens) fetch(ctx context.Context, creds Credentials, credsErr error) (
 	}
 }
 
+// askWithEither asks with the secret that was taken last, and with the other one, if there is one, when that is refused: while
+// a secret is being replaced both may be good, or only one.
+func (t *tokens) askWithEither(ctx context.Context, creds Credentials) (r reply, access string, life time.Duration) {
+	t.mu.Lock()
+	next := t.next && creds.NextSecret != ""
+	t.mu.Unlock()
+	for range 2 {
+		c := creds
+		if next {
+			c.ClientSecret = creds.NextSecret
+		}
+		if r, access, life = t.ask(ctx, c); r.Rule.ID != secretRefused || creds.NextSecret == "" {
+			break
+		}
+		next = !next
+	}
+	if r.Rule.Class == outcome.OK {
+		t.mu.Lock()
+		t.next = next
+		t.mu.Unlock()
+	}
+	return r, access, life
+}
+
+// secretRefused is the catalogue's rule for a client secret that is wrong or has expired.
+const secretRefused = "secret-refused"
+
 func (t *tokens) ask(ctx context.Context, creds Credentials) (r reply, access string, life time.Duration) {
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {creds.RefreshToken},
 		"client_id": {creds.ClientID}, "client_secret": {creds.ClientSecret}}.Encode()
@@ -154,7 +182,7 @@ func (t *tokens) ask(ctx context.Context, creds Credentials) (r reply, access st
 	}
 	req.GetBody = nil
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
-	req.Header.Set("User-Agent", t.client.cfg.userAgent())
+	req.Header.Set("User-Agent", t.client.agent)
 	r = t.client.exchange(ctx, req, maxErrorBody, func() {})
 	access, life = r.readToken()
 	r.redact(creds.ClientSecret, creds.RefreshToken)

@@ -3,6 +3,7 @@ package spapi
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,13 +51,16 @@ func TestTokenIsRenewedEarlyWithoutWaiting(t *testing.T) {
 			if tokens, _ := a.counts(); tokens != 1 {
 				t.Fatalf("life %d s: %d token requests before %v", row.seconds, tokens, row.renew)
 			}
-			a.setToken(grant("Atza|new", row.seconds))
+			a.setToken(func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(time.Second) // an answer at once might come before the request is put together
+				grant("Atza|new", row.seconds)(w, r)
+			})
 			time.Sleep(time.Millisecond)
 			confirm(t, c)
 			if used := a.last().header.Get("X-Amz-Access-Token"); used != "Atza|old" {
 				t.Errorf("life %d s: the caller waited for %s", row.seconds, used)
 			}
-			synctest.Wait()
+			time.Sleep(2 * time.Second)
 			confirm(t, c)
 			if used := a.last().header.Get("X-Amz-Access-Token"); used != "Atza|new" {
 				t.Errorf("life %d s: still %s after the renewal", row.seconds, used)
@@ -218,4 +222,48 @@ func TestCredentialsHideThemselves(t *testing.T) {
 			t.Errorf("credentials print as %q", s)
 		}
 	}
+}
+
+// While a secret is being replaced two may be there: the one that is refused is not tried first again.
+func TestTwoSecretsOverlap(t *testing.T) {
+	const fresh = "the-next-client-secret"
+	synctest.Test(t, func(t *testing.T) {
+		a, pipes := newBubbleAmazon(t)
+		good, tried := secret, []string{}
+		a.setToken(func(w http.ResponseWriter, r *http.Request) {
+			_ = r.ParseForm()
+			tried = append(tried, r.Form.Get("client_secret"))
+			if r.Form.Get("client_secret") != good {
+				answer(http.StatusUnauthorized, `{"error":"invalid_client","error_description":"Client authentication failed"}`)(w, r)
+				return
+			}
+			grant("Atza|1", 3600)(w, r)
+		})
+		c := newClient(t, a, pipes, func(cfg *Config) {
+			cfg.Credentials = func() (Credentials, error) {
+				return Credentials{ClientID: "id", ClientSecret: secret, NextSecret: fresh, RefreshToken: refreshToken}, nil
+			}
+		})
+		renew := func(want ...string) {
+			t.Helper()
+			tried = nil
+			if err := c.tokens.renew(t.Context()); (err == nil) != (good != "") {
+				t.Errorf("renewed: %v", err)
+			}
+			if !slices.Equal(tried, want) {
+				t.Errorf("tried %q, want %q", tried, want)
+			}
+		}
+		renew(secret)
+		good = fresh
+		renew(secret, fresh)
+		renew(fresh)
+		good = secret // and back
+		renew(fresh, secret)
+		good = ""
+		renew(secret, fresh)
+		if err := c.Halted(); err == nil {
+			t.Error("both are refused, and the connection is not halted")
+		}
+	})
 }

@@ -26,7 +26,7 @@ type Limits struct {
 // The ranges Limits may have. Within them the bucket's integer arithmetic is exact and cannot overflow.
 const (
 	MinRate  = 0.0001
-	MaxRate  = 1000.0
+	MaxRate  = 100_000.0
 	MaxBurst = 1000
 )
 
