@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,9 +16,6 @@ import (
 	"github.com/fertig-project/fertig/shared/stream"
 )
 
-// DefaultCatchUp lets a restart across a slot lose none.
-const DefaultCatchUp = 2 * time.Minute
-
 // stopWithin is the deadline of a clean stop; a publish under way is cut by its context.
 const stopWithin = 10 * time.Second
 
@@ -28,9 +24,6 @@ type Config struct {
 	NATS   *nats.Conn
 	Logger *slog.Logger     // nil: silent
 	Now    func() time.Time // nil: time.Now
-
-	// CatchUp is how long before the start a slot may have been to be published still. 0 means DefaultCatchUp.
-	CatchUp time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -40,21 +33,14 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.CatchUp == 0 {
-		c.CatchUp = DefaultCatchUp
-	}
 	return c
 }
 
 func (c Config) check() error {
-	var errs []error
 	if c.NATS == nil {
-		errs = append(errs, fault.Field("NATS", "is missing: the scheduler needs a connection"))
+		return fault.Field("NATS", "is missing: the scheduler needs a connection")
 	}
-	if c.CatchUp < 0 || c.CatchUp > 24*time.Hour {
-		errs = append(errs, fault.Field("CatchUp", "%s must lie between 0 and 24h", c.CatchUp))
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // Service triggers runs.
@@ -81,7 +67,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
-	return &Service{settings: set, loop: &trigger.Loop{Board: board, Settings: set, Now: cfg.Now, Log: cfg.Logger, CatchUp: cfg.CatchUp}}, nil
+	return &Service{settings: set, loop: &trigger.Loop{Board: board, Settings: set, Now: cfg.Now, Log: cfg.Logger}}, nil
 }
 
 // Run triggers slots until ctx ends, then returns nil.

@@ -2,7 +2,9 @@ package scheduler_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,9 +162,115 @@ func TestAChangedScheduleNeedsNoRestart(t *testing.T) {
 	}
 }
 
+// tomorrow is a day after everything the server has stored, and a schedule for that day alone.
+func tomorrow() (day time.Time, s settings.Schedule) {
+	day = time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+	return day, settings.Schedule{Cron: fmt.Sprintf("0 12,15,18 %d %d *", day.Day(), day.Month()), Zone: "UTC"}
+}
+
+// live starts replicas at a moment and returns how to end them all.
+func live(t *testing.T, srv *natstest.Server, at time.Time, n int) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended, began := make(chan error, n), time.Now()
+	for range n {
+		svc, err := scheduler.New(t.Context(), scheduler.Config{NATS: srv.Connect(t), Now: func() time.Time { return at.Add(time.Since(began)) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { ended <- svc.Run(ctx) }()
+	}
+	return func() {
+		cancel()
+		for range n {
+			if err := <-ended; err != nil {
+				t.Errorf("scheduler ended with %v", err)
+			}
+		}
+	}
+}
+
+// A day on which schedulers, and the server, come and go.
+func TestADayOfAbsences(t *testing.T) {
+	srv := natstest.Start(t)
+	nc := srv.Connect(t)
+	day, s := tomorrow()
+	seed(t, nc, settings.Account{ID: "DE", Marketplace: "A1PA6795UKMFR9", Schedule: s},
+		settings.Account{ID: "FR", Marketplace: "A13V1IB3VIYZZH", Schedule: s, PausedUntil: day.Add(17 * time.Hour)})
+	board, err := job.Open(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settled := func(account string, hour int) string {
+		id := "slot-" + account + "-" + day.Format("20060102") + fmt.Sprintf("T%02d00Z", hour)
+		tr, err := board.Asked(t.Context(), "EU", id)
+		if err != nil {
+			return "open"
+		}
+		l, err := board.Last(t.Context(), "EU", id)
+		if tr.Settled == "" {
+			return "run"
+		}
+		if err != nil {
+			return "half written"
+		}
+		return strings.TrimSpace(string(l.Phase) + " " + l.JoinedTo)
+	}
+	expect := func(want ...string) { // of DE, then of FR, at 12, 15 and 18
+		t.Helper()
+		var got []string
+		natstest.Until(t, 20*time.Second, fmt.Sprint(want), func() bool {
+			got = got[:0]
+			for _, a := range []string{"DE", "FR"} {
+				for _, h := range []int{12, 15, 18} {
+					got = append(got, settled(a, h))
+				}
+			}
+			return slices.Equal(got, want)
+		})
+	}
+	end := live(t, srv, day.Add(11*time.Hour+59*time.Minute+59*time.Second+500*time.Millisecond), 3)
+	expect("run", "open", "open", "run", "open", "open")
+	end()
+	end = live(t, srv, day.Add(14*time.Hour), 1) // nothing is due
+	end()
+	end = live(t, srv, day.Add(17*time.Hour+30*time.Minute), 3) // FR was paused at 15:00
+	expect("run", "missed", "open", "run", "open", "open")
+	srv.Stop(t)
+	srv.Again(t)
+	end()
+	end = live(t, srv, day.Add(19*time.Hour), 3)
+	expect("run", "missed", "run", "run", "open", "run")
+	end()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := js.Stream(t.Context(), stream.Runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := st.CachedInfo().State.Msgs; n != 6 {
+		t.Errorf("%d messages, want five triggers and one log", n)
+	}
+	heard := make(chan job.Trigger, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- board.Triggers(ctx, "EU", func(tr job.Trigger) { heard <- tr }) }()
+	for range 4 { // what a dispatcher hears: everything but the missed one
+		if tr := <-heard; tr.Settled != "" {
+			t.Errorf("a dispatcher hears of %+v", tr)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil || len(heard) > 0 {
+		t.Errorf("%v, %d more triggers", err, len(heard))
+	}
+}
+
 func TestConfigIsChecked(t *testing.T) {
-	_, err := scheduler.New(t.Context(), scheduler.Config{CatchUp: -time.Second})
-	if err == nil || !strings.Contains(err.Error(), "NATS") || !strings.Contains(err.Error(), "CatchUp") {
-		t.Errorf("both problems must be named: %v", err)
+	_, err := scheduler.New(t.Context(), scheduler.Config{})
+	if err == nil || !strings.Contains(err.Error(), "NATS") {
+		t.Errorf("the problem must be named: %v", err)
 	}
 }

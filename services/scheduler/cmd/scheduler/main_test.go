@@ -17,8 +17,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestProblemsAreReportedAtOnce(t *testing.T) {
-	err := run(t.Context(), []string{"--nats", "here", "--catch-up", "-1s"}, func(string) string { return "" }, io.Discard)
-	for _, want := range []string{"--nats or FERTIG_NATS", "--catch-up or FERTIG_CATCH_UP"} {
+	err := run(t.Context(), []string{"--nats", "here", "--replicas", "7"}, func(string) string { return "" }, io.Discard)
+	for _, want := range []string{"--nats or FERTIG_NATS", "--replicas or FERTIG_REPLICAS"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in: %v", want, err)
 		}

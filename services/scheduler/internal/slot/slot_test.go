@@ -35,7 +35,7 @@ func TestTriggerOfASlot(t *testing.T) {
 	if err != nil || len(due) != 1 {
 		t.Fatalf("due %v, %v", due, err)
 	}
-	tr := due[0].Trigger(at(t, "2026-11-20T12:00:01+01:00"))
+	tr := slot.Verdict{Slot: due[0]}.Trigger(at(t, "2026-11-20T12:00:01+01:00"))
 	if tr.RunID != "slot-DE-20261120T1100Z" || tr.Connection != "EU" || tr.Kind != "schedule" || tr.Scope != "all" ||
 		!slices.Equal(tr.Accounts, []shipment.AccountID{"DE"}) || !tr.Slot.Equal(at(t, "2026-11-20T11:00:00Z")) || tr.Actor != "scheduler" {
 		t.Errorf("trigger %+v", tr)
@@ -61,7 +61,7 @@ func TestUntil(t *testing.T) {
 			if err != nil || len(due) != 1 {
 				t.Fatalf("due %v, %v", due, err)
 			}
-			if got := due[0].Until.Sub(due[0].At); got != c.want {
+			if got := due[0].Until(due[0].At).Sub(due[0].At); got != c.want {
 				t.Errorf("budget %s, want %s", got, c.want)
 			}
 		})
@@ -118,10 +118,10 @@ func TestDueDoesNotDependOnWhenOneLooks(t *testing.T) {
 		perDay := map[string]int{}
 		loc := s.Connections[0].Accounts[0].Schedule.Location()
 		for i, x := range whole {
-			if !x.At.After(start) || x.At.After(end) || !x.Until.After(x.At) || x.Until.After(x.At.Add(3*time.Hour)) {
+			if !x.At.After(start) || x.At.After(end) || !x.Until(x.At).After(x.At) || x.Until(x.At).After(x.At.Add(3*time.Hour)) {
 				t.Fatalf("slot out of bounds: %+v", x)
 			}
-			if i > 0 && (!x.At.After(whole[i-1].At) || x.RunID() == whole[i-1].RunID() || !whole[i-1].Until.Before(x.At)) {
+			if i > 0 && (!x.At.After(whole[i-1].At) || x.RunID() == whole[i-1].RunID() || !whole[i-1].Until(whole[i-1].At).Before(x.At) || !whole[i-1].Next.Equal(x.At)) {
 				t.Fatalf("slots overlap: %+v, %+v", whole[i-1], x)
 			}
 			perDay[x.At.In(loc).Format(time.DateOnly)]++
