@@ -26,6 +26,8 @@ const (
 // The profiles.
 const (
 	ProfileDHL = "dhl" // ready-made, see samples/dhl-versenden.csv
+	ProfileDPD = "dpd" // ready-made, see samples/dpd-export.csv
+	ProfileGLS = "gls" // ready-made, see samples/gls-export.csv
 	ProfileCSV = "csv" // described in CSV
 )
 
@@ -45,7 +47,7 @@ type Config struct {
 type Import struct {
 	Account   shipment.AccountID `yaml:"account"`
 	Folder    string             `yaml:"folder,omitempty"`    // watched; empty: uploads only
-	Profile   string             `yaml:"profile"`             // dhl or csv
+	Profile   string             `yaml:"profile"`             // dhl, dpd, gls or csv
 	CSV       CSV                `yaml:"csv,omitempty"`       // profile csv only
 	OrderList string             `yaml:"orderList,omitempty"` // file with two columns: own number, Amazon order id
 	Settle    settings.Duration  `yaml:"settle,omitempty"`    // a file must have been unchanged for; default 5s
@@ -149,16 +151,23 @@ func unjoin(err error) []error {
 
 // profile turns the description into a profile.
 func (i Import) profile() (profile.Profile, error) {
+	var ready profile.Profile
 	switch i.Profile {
 	case ProfileDHL:
-		if i.CSV.described() {
-			return profile.Profile{}, fault.Field("csv", "does not go with profile dhl, which is ready-made: use profile csv to describe a file")
-		}
-		return profile.DHL(), nil
+		ready = profile.DHL()
+	case ProfileDPD:
+		ready = profile.DPD()
+	case ProfileGLS:
+		ready = profile.GLS()
 	case ProfileCSV:
 		return i.CSV.profile()
+	default:
+		return profile.Profile{}, fault.Field("profile", "%q must be dhl, dpd, gls or csv", i.Profile)
 	}
-	return profile.Profile{}, fault.Field("profile", "%q must be dhl or csv", i.Profile)
+	if i.CSV.described() {
+		return profile.Profile{}, fault.Field("csv", "does not go with profile %s, which is ready-made: use profile csv to describe a file", i.Profile)
+	}
+	return ready, nil
 }
 
 func (c CSV) described() bool {

@@ -78,7 +78,7 @@ func TestImportsAreChecked(t *testing.T) {
 	csv := func(s string) string { return "imports: [{account: DE, profile: csv, csv: {" + s + "}}]" }
 	for name, c := range map[string]struct{ text, want string }{
 		"account":          {"imports: [{account: de, profile: dhl}]", `imports[0].account: "de" is not an account`},
-		"profile":          {"imports: [{account: DE, profile: fedex}]", `imports[0].profile: "fedex" must be dhl or csv`},
+		"profile":          {"imports: [{account: DE, profile: fedex}]", `imports[0].profile: "fedex" must be dhl, dpd, gls or csv`},
 		"dhl and csv":      {"imports: [{account: DE, profile: dhl, csv: {carrier: DHL}}]", "imports[0].csv: does not go with profile dhl"},
 		"folder twice":     {"imports: [{account: DE, profile: dhl, folder: /a}, {account: FR, profile: dhl, folder: /a}]", "imports[1].folder: is watched by imports[0]"},
 		"negative settle":  {"imports: [{account: DE, profile: dhl, settle: -1s}]", "imports[0].settle"},

@@ -18,6 +18,7 @@ import (
 	"github.com/fertig-project/fertig/shared/fault"
 	"github.com/fertig-project/fertig/shared/ledger"
 	"github.com/fertig-project/fertig/shared/lifecycle"
+	"github.com/fertig-project/fertig/shared/orders"
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/stream"
 )
@@ -45,6 +46,7 @@ type Service struct {
 	cfg      Config
 	settings *stream.Settings
 	door     intake.Door
+	known    *orders.Book
 }
 
 // New checks the configuration, opens the door and prepares the folders. Nothing is watched until Run.
@@ -77,7 +79,11 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("carrier import: %w", err)
 	}
-	return &Service{cfg: cfg, settings: set, door: d}, nil
+	known, err := orders.Open(cfg.NATS)
+	if err != nil {
+		return nil, fmt.Errorf("carrier import: %w", err)
+	}
+	return &Service{cfg: cfg, settings: set, door: d, known: known}, nil
 }
 
 // Run watches the folders until ctx ends, then returns nil. A file under way is finished or left claimed for the next start.
@@ -105,7 +111,7 @@ func (s *Service) Import(ctx context.Context, account, fileName string, r io.Rea
 	if err != nil {
 		return Report{}, err
 	}
-	report, err := s.take(ctx, imp, folder.Clean(fileName), content)
+	report, err := s.take(ctx, imp, folder.Clean(fileName), content, false)
 	if err != nil || imp.Folder == "" {
 		return report, err
 	}
@@ -137,8 +143,8 @@ func (s *Service) choose(account shipment.AccountID, content []byte) (Import, er
 }
 
 // take is the one way of every file.
-func (s *Service) take(ctx context.Context, imp Import, name string, content []byte) (Report, error) {
-	_, account, ok := s.settings.Current().Account(imp.Account)
+func (s *Service) take(ctx context.Context, imp Import, name string, content []byte, again bool) (Report, error) {
+	conn, account, ok := s.settings.Current().Account(imp.Account)
 	if !ok {
 		return Report{}, fault.Field("account", "%q is not configured: see the list of accounts", imp.Account)
 	}
@@ -146,15 +152,17 @@ func (s *Service) take(ctx context.Context, imp Import, name string, content []b
 	if err != nil {
 		return Report{}, err
 	}
-	in := intake.Intake{Account: imp.Account, Profile: p, Zone: account.Schedule.Location(), Door: s.door, Now: s.cfg.Now}
+	in := intake.Intake{Account: imp.Account, Profile: p, Zone: account.Schedule.Location(), Door: s.door, Now: s.cfg.Now, Again: again}
+	find := finder{ctx: ctx, book: s.known, connection: conn.ID}
 	var warnings []string
 	if imp.OrderList != "" {
 		list, err := readOrders(imp.OrderList)
 		if err != nil {
 			return Report{}, err
 		}
-		in.Orders, warnings = list, list.Warnings
+		find.list, warnings = &list, list.Warnings
 	}
+	in.Orders = find
 	report, err := in.Take(ctx, name, content)
 	report.Warnings = append(report.Warnings, warnings...)
 	return report, err
@@ -192,5 +200,5 @@ func readOrders(path string) (orderlist.List, error) {
 }
 
 func kept(r Report) folder.Outcome {
-	return folder.Outcome{At: r.At, Hash: r.Hash, Refused: r.Refused != "", Result: r.ResultFile(), Held: r.QuarantineFile()}
+	return folder.Outcome{At: r.At, Hash: r.Hash, Refused: r.Refused != "", Result: r.ResultFile(), Held: r.QuarantineFile(), Waits: r.Waits()}
 }

@@ -26,7 +26,12 @@ import (
 	"github.com/fertig-project/fertig/shared/stream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv("IMPORT_TEST_URL"); url != "" {
+		replica(url, os.Getenv("IMPORT_TEST_DIR"))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // bench is a running NATS with accounts, and a clock that shows the afternoon of the samples' ship date.
 type bench struct {
@@ -194,6 +199,25 @@ func TestSamplesAsUploads(t *testing.T) {
 	}
 	if got := files(t, filepath.Join(b.dir, "in", "archive"), "dhl-versenden.csv"); len(got) == 0 {
 		t.Error("the upload is not in the archive")
+	}
+}
+
+func TestSamplesOfDPDAndGLS(t *testing.T) {
+	b := newBench(t, "DE")
+	for _, c := range []struct{ profile, file, want string }{
+		{"dpd", "dpd-export.csv", "map[accepted:12]"},
+		{"gls", "gls-export.csv", "map[accepted:12]"},
+		{"dpd", "dpd-with-defects.csv", "map[accepted:2 unusable:3 waiting:1]"},
+		{"gls", "gls-with-defects.csv", "map[accepted:1 unusable:4]"},
+	} {
+		imp := carrierimport.Import{Account: "DE", Profile: c.profile, OrderList: "samples/order-list.csv"}
+		r, err := b.service(t, imp).Import(t.Context(), "DE", c.file, bytes.NewReader(sample(t, c.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(r.Counts); got != c.want || r.Refused != "" {
+			t.Errorf("%s: %s %s, want %s", c.file, got, r.Refused, c.want)
+		}
 	}
 }
 

@@ -18,6 +18,8 @@ type watcher struct {
 	imp     Import
 	log     *slog.Logger
 	trouble string // the last thing logged, so that it is said once and not at every look
+
+	looks int
 }
 
 // run works until ctx ends.
@@ -75,6 +77,9 @@ func (w *watcher) pass(ctx context.Context, f *folder.Folder) error {
 		}
 		errs = append(errs, w.finish(ctx, f, c))
 	}
+	if w.looks++; w.looks%againEvery == 0 {
+		errs = append(errs, w.again(ctx))
+	}
 	return errors.Join(errs...)
 }
 
@@ -101,5 +106,5 @@ func (w *watcher) report(ctx context.Context, f *folder.Folder, c folder.Claimed
 	if err != nil {
 		return Report{}, err
 	}
-	return w.take(ctx, w.imp, folder.Clean(c.Name), content)
+	return w.take(ctx, w.imp, folder.Clean(c.Name), content, false)
 }

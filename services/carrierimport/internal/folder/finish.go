@@ -3,6 +3,7 @@ package folder
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,35 +18,50 @@ type Outcome struct {
 	Refused bool   // the whole file goes to the quarantine instead of the archive
 	Result  []byte // line by line
 	Held    []byte // rows for the quarantine; nil: none
+	Waits   int    // how many of them may be matched later
 }
 
 // Finish puts a claimed file and what became of it where people find it: archive/YYYY/MM/, quarantine/. Doing it again
 // after a crash in the middle leaves one of each.
 func (f *Folder) Finish(c Claimed, o Outcome) error {
-	return finish(f.dir, c.Name, o, c.MTime, func(to string) error { return os.Rename(c.path, to) })
+	return finish(f.dir, filepath.Dir(c.path), c.Name, o, c.MTime, func(to string) error { return os.Rename(c.path, to) })
 }
 
 // Keep files content that did not come through the folder in the same way.
 func Keep(dir, name string, content []byte, o Outcome) error {
-	return finish(dir, name, o, o.At, func(to string) error { return write(to, content) })
+	tmp := filepath.Join(dir, claims)
+	return finish(dir, tmp, name, o, o.At, func(to string) error { return write(tmp, to, content) })
 }
 
-func finish(dir, name string, o Outcome, stamp time.Time, place func(to string) error) error {
+// finish writes by way of tmp, so that a crash leaves no half file where people look.
+func finish(dir, tmp, name string, o Outcome, stamp time.Time, place func(to string) error) error {
 	base := stamp.UTC().Format("20060102T150405Z") + "_" + o.Hash[:min(12, len(o.Hash))] + "_" + Clean(name)
-	held := filepath.Join(dir, quarantine)
 	home := filepath.Join(dir, archive, o.At.UTC().Format("2006"), o.At.UTC().Format("01"))
 	if o.Refused {
-		home = held
+		home = filepath.Join(dir, quarantine)
 	}
+	return finishAt(dir, tmp, base, home, o, place)
+}
+
+func finishAt(dir, tmp, base, home string, o Outcome, place func(to string) error) error {
+	held := filepath.Join(dir, quarantine)
 	err := os.MkdirAll(home, 0o750)
 	if err == nil && o.Held != nil {
-		err = write(filepath.Join(held, base+".quarantine.csv"), o.Held)
+		err = write(tmp, filepath.Join(held, base+".quarantine.csv"), o.Held)
+	} else if err == nil {
+		err = gone(filepath.Join(held, base+".quarantine.csv"))
+	}
+	if err == nil && !o.Refused { // a try before a crash may have come to another end
+		err = gone(filepath.Join(held, base+".result.csv"))
 	}
 	if err == nil {
-		err = write(filepath.Join(home, base+".result.csv"), o.Result)
+		err = write(tmp, filepath.Join(home, base+".result.csv"), o.Result)
 	}
 	if err == nil {
 		err = place(filepath.Join(home, base))
+	}
+	if err == nil {
+		err = mark(dir, tmp, base, home, o.Waits) // last: whoever finds it finds the file
 	}
 	if err == nil {
 		err = syncDir(home)
@@ -57,8 +73,8 @@ func finish(dir, name string, o Outcome, stamp time.Time, place func(to string) 
 }
 
 // write makes a file that is there as a whole or not at all.
-func write(path string, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".write-*")
+func write(dir, path string, content []byte) error {
+	tmp, err := os.CreateTemp(dir, ".write-*")
 	if err != nil {
 		return err
 	}
@@ -74,6 +90,13 @@ func write(path string, content []byte) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+func gone(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 func syncDir(path string) error {

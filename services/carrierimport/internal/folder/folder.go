@@ -202,7 +202,7 @@ func (f *Folder) inheritFrom(dir string) error {
 	}
 	var errs []error
 	for _, e := range files {
-		if e.Name() == lockName {
+		if strings.HasPrefix(e.Name(), ".") { // the lock, and what was being written
 			continue
 		}
 		if err := os.Rename(filepath.Join(dir, e.Name()), filepath.Join(f.mine, e.Name())); err != nil {
@@ -224,7 +224,7 @@ func (f *Folder) Claims() ([]Claimed, error) {
 	var out []Claimed
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil || e.Name() == lockName {
+		if err != nil || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		_, name, _ := strings.Cut(e.Name(), "_")

@@ -38,6 +38,7 @@ type Intake struct {
 	Zone    *time.Location // of dates without a zone
 	Door    Door
 	Orders  Orders // nil: there is no order list
+	Again   bool   // the file was taken before: rows that were recorded as unusable are not recorded once more
 	Now     func() time.Time
 }
 
@@ -97,6 +98,7 @@ func (f *file) group(s profile.Sheet) {
 			row.Outcome = Unusable
 		} else if row.Order == "" {
 			row.match(f.Orders)
+			row.matched = row.Order != ""
 		}
 		f.report.Rows = append(f.report.Rows, row)
 		if row.Outcome != "" {
@@ -197,7 +199,7 @@ func (f *file) note(p *parcel, v door.Verdict) {
 // reject records every quarantined row, mapped fields only. What differs has been recorded by the door itself.
 func (f *file) reject(ctx context.Context) error {
 	for _, r := range f.report.Quarantined() {
-		if r.Outcome == Outcome(door.Differs) {
+		if r.Outcome == Outcome(door.Differs) || f.Again && !r.matched {
 			continue
 		}
 		rec := door.Rejected{At: f.report.At, Source: Source, Reason: door.Refused, Account: f.report.Account, File: f.report.File,

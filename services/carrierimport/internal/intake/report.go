@@ -37,6 +37,8 @@ type Row struct {
 	Problems  []door.Problem `json:"problems,omitempty"`
 	Warnings  []door.Problem `json:"warnings,omitempty"`
 
+	matched bool // by its own number
+
 	// Text is the row as it stood in the file. It may hold an address, so it goes to the quarantine folder and nowhere else.
 	Text string `json:"-"`
 }
@@ -55,6 +57,9 @@ type Report struct {
 	Header     string `json:"-"` // the header line as it stood in the file
 	HeaderLine int    `json:"-"`
 }
+
+// Waits is how many rows may be matched later.
+func (r Report) Waits() int { return r.Counts[Waiting] }
 
 // Quarantined returns the rows kept for people to mend.
 func (r Report) Quarantined() []Row {

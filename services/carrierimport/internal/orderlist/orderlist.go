@@ -70,6 +70,9 @@ func (l List) Find(own string) (id, why string) {
 	return "", fmt.Sprintf("own number %q is not in the order list yet", own)
 }
 
+// Ambiguous reports whether an own number stands for several orders.
+func (l List) Ambiguous(own string) bool { return l.ambiguous[own] }
+
 func delimiter(content []byte) rune {
 	first, _, _ := strings.Cut(string(content[:min(len(content), 4096)]), "\n")
 	for _, d := range ";|\t," {

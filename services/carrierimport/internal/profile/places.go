@@ -34,11 +34,13 @@ func (p Profile) locate(t table.Table) (places, error) {
 	var missing []string
 	for i, f := range p.Columns.named() {
 		to := at.fields()[i]
-		if *to = -1; *f.column == "" {
+		if *to = -1; *f.column == "" && len(p.Variants[f.name]) == 0 {
 			continue
 		}
-		n, found := find(t.Header, *f.column)
+		n, found := p.find(t.Header, f)
 		switch {
+		case found == 0 && *f.column == "":
+			continue
 		case found == 0:
 			missing = append(missing, strconv.Quote(*f.column))
 			continue
@@ -51,6 +53,29 @@ func (p Profile) locate(t table.Table) (places, error) {
 		return at, nil
 	}
 	return at, explain(t, missing, p.Delimiter)
+}
+
+// find looks for a field's column, then for its variants, which are written with more or fewer blanks, dots and hyphens.
+func (p Profile) find(header *table.Record, f namedColumn) (at, found int) {
+	if *f.column != "" {
+		at, found = find(header, *f.column)
+	}
+	for _, v := range p.Variants[f.name] {
+		if found > 0 || header == nil {
+			break
+		}
+		for i, h := range header.Fields {
+			if loose(h) == loose(v) {
+				at, found = i, found+1
+			}
+		}
+	}
+	return at, found
+}
+
+// loose is a column's name without what exports write in different ways.
+func loose(name string) string {
+	return strings.NewReplacer(" ", "", ".", "", "-", "", "_", "", "/", "", ":", "").Replace(strings.ToLower(name))
 }
 
 // find returns the index of a column and how many times the header has it.

@@ -32,6 +32,12 @@ type Profile struct {
 	Layouts []string // of dates, as package time writes them; the first that fits wins
 	Carrier string   // where the file names none
 	Service string
+
+	// Variants are further names of a column in the header, by the field's name as in the configuration, the better first.
+	// A field that has variants and no column is read where the file has it.
+	Variants map[string][]string
+	// Delimiters are tried on the first line, and the one that gives the most fields is taken. Empty: Delimiter as it is.
+	Delimiters string
 }
 
 // DHL is the export of DHL's "Versenden": fields separated by |, Windows letters, a header of POOL_ columns with the
@@ -74,6 +80,7 @@ type Sheet struct {
 
 // Read reads a file. Dates without a zone are read in zone. An error is about the whole file.
 func (p Profile) Read(content []byte, zone *time.Location) (Sheet, error) {
+	p.Delimiter = p.delimiter(content)
 	t, err := table.Parse(content, p.Format)
 	if err != nil {
 		return Sheet{}, err

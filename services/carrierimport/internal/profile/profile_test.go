@@ -1,6 +1,7 @@
 package profile_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,45 @@ func TestDHL(t *testing.T) {
 	}
 	if len(c.Problems) != 1 || !strings.Contains(c.Problems[0].Text, "has 4 fields, 5 are needed") {
 		t.Errorf("third row %+v", c)
+	}
+}
+
+// DPD's and GLS's programs write the same things under many names and in many ways.
+func TestDPDAndGLS(t *testing.T) {
+	for name, c := range map[string]struct {
+		profile       profile.Profile
+		content, want string
+	}{
+		"dpd":                      {profile.DPD(), "\"Paketscheinnummer\";\"Referenz 1\";\"Versanddatum\";\"Produkt\"\r\n\"0150\";\"A;1\";\"20.11.2026\";\"Classic\"\r\n", "DPD Classic 0150 A;1 2026-11-20 true"},
+		"dpd, short headings":      {profile.DPD(), "Datum;Kundenreferenz;Paketschein-Nr.\n20.11.26;A-1;0150\n", "DPD  0150 A-1 2026-11-20 true"},
+		"dpd, english, tabs":       {profile.DPD(), "Parcel label number\tReference 1\tReference 2\tShipping date\tProduct\n0150\tA-1\tB\t2026-11-20 13:05:00\tClassic\n", "DPD Classic 0150 A-1 2026-11-20 false"},
+		"dpd, two references":      {profile.DPD(), "Kundenreferenz;Referenz 1;Paketscheinnummer;Versanddatum\nB;A-1;0150;20.11.2026\n", "DPD  0150 A-1 2026-11-20 true"},
+		"dpd, windows letters":     {profile.DPD(), "Paketscheinnummer;Referenz 1;Versanddatum;Produkt\n0150;A-1;20.11.2026;Gr\xf6\xdfe\n", "DPD Größe 0150 A-1 2026-11-20 true"},
+		"gls":                      {profile.GLS(), "Paketnummer;TrackID;Referenz;Datum;Produkt\n50123;Z7D1;A-1;20.11.2026;BusinessParcel\n", "GLS BusinessParcel 50123 A-1 2026-11-20 true"},
+		"gls, track id only":       {profile.GLS(), "Track-ID;Kundenreferenz;Versanddatum\nZ7D1;A-1;20.11.2026 14:05\n", "GLS  Z7D1 A-1 2026-11-20 false"},
+		"gls, utf-8, commas":       {profile.GLS(), "\uFEFFPaket-Nr.,Referenznummer,Erstellt am,Service\n50123,A-1,2026-11-20,\"Flex, Größe\"\n", "GLS Flex, Größe 50123 A-1 2026-11-20 true"},
+		"gls, no reference":        {profile.GLS(), "Paketnummer;Datum\n50123;20.11.2026\n", `column "Referenz" is missing in the header`},
+		"gls, the same name twice": {profile.GLS(), "Paket-Nr;Paket Nr.;Referenz;Datum\n1;2;A;20.11.2026\n", `tracking: the header has column "Paketnummer" 2 times: keep one`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := c.profile.Read([]byte(c.content), time.UTC)
+			got := fmt.Sprint(err)
+			if err == nil {
+				r := s.Rows[0]
+				got = fmt.Sprintf("%s %s %s %s %s %v", r.Carrier, r.Service, r.Tracking, r.Reference, r.ShippedAt.Format(time.DateOnly), r.ShippedAt.DateOnly)
+				if len(s.Rows) != 1 || len(r.Problems) > 0 {
+					t.Errorf("%+v", s.Rows)
+				}
+			}
+			if got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+	for _, p := range []profile.Profile{profile.DPD(), profile.GLS()} {
+		if err := p.Check(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -138,22 +178,28 @@ func FuzzRead(f *testing.F) {
 		if quoted {
 			p = generic
 		}
-		s, err := p.Read(content, time.UTC)
-		if err != nil {
-			return
-		}
-		last := s.HeaderLine
-		for _, r := range s.Rows {
-			if r.Line <= last {
-				t.Fatalf("line %d after line %d", r.Line, last)
-			}
-			last = r.Line
-			if len(r.Problems) == 0 && (r.Tracking == "" || r.Carrier == "" || r.ShippedAt.IsZero() || r.Order == "" && r.Reference == "") {
-				t.Fatalf("a row without a problem lacks something: %+v", r)
-			}
-		}
-		if lines := strings.Count(string(content), "\n") + strings.Count(string(content), "\r") + 1; last > lines {
-			t.Fatalf("line %d of %d", last, lines)
+		for _, p := range []profile.Profile{p, profile.DPD(), profile.GLS()} {
+			sound(t, p, content)
 		}
 	})
+}
+
+func sound(t *testing.T, p profile.Profile, content []byte) {
+	s, err := p.Read(content, time.UTC)
+	if err != nil {
+		return
+	}
+	last := s.HeaderLine
+	for _, r := range s.Rows {
+		if r.Line <= last {
+			t.Fatalf("line %d after line %d", r.Line, last)
+		}
+		last = r.Line
+		if len(r.Problems) == 0 && (r.Tracking == "" || r.Carrier == "" || r.ShippedAt.IsZero() || r.Order == "" && r.Reference == "") {
+			t.Fatalf("a row without a problem lacks something: %+v", r)
+		}
+	}
+	if lines := strings.Count(string(content), "\n") + strings.Count(string(content), "\r") + 1; last > lines {
+		t.Fatalf("line %d of %d", last, lines)
+	}
 }
