@@ -24,6 +24,7 @@ import (
 	"github.com/fertig-project/fertig/shared/ledger"
 	"github.com/fertig-project/fertig/shared/lifecycle"
 	"github.com/fertig-project/fertig/shared/observe"
+	"github.com/fertig-project/fertig/shared/orders"
 	"github.com/fertig-project/fertig/shared/stream"
 	"github.com/fertig-project/fertig/shared/view"
 )
@@ -94,11 +95,15 @@ func open(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := orders.Open(cfg.NATS)
+	if err != nil {
+		return nil, err
+	}
 	look := shelf{view: view.New(cfg.Redis, view.Options{}), settings: s.settings.Current}
 	ctl := control.New(cfg.NATS)
 	s.ops = ops.New(ops.Config{Ledger: led, View: look, Door: entrance, Board: board, Progress: board, Settings: s.settings, Messages: book, Control: ctl,
 		Logger: cfg.Logger, Now: cfg.Now})
-	s.notifier = notify.New(notify.Config{Leases: leases, Board: board, Ledger: led, View: look, Book: book, Input: input, Settings: s.settings.Current,
+	s.notifier = notify.New(notify.Config{Leases: leases, Board: board, Ledger: led, View: look, Book: book, Input: input, Sweeps: known, Settings: s.settings.Current,
 		Logger: cfg.Logger, Now: cfg.Now})
 	pages, err := web.New(web.Config{Ops: s.ops, Sessions: guard, Settings: s.settings.Current, Book: book, Seen: look.Seen, Logger: cfg.Logger, Now: cfg.Now})
 	if err != nil {

@@ -112,6 +112,81 @@ func TestMessageLife(t *testing.T) {
 	})
 }
 
+// miss records a slot as missed, as a scheduler does that comes too late.
+func (b *bed) miss(account shipment.AccountID, slot time.Time) job.Trigger {
+	b.t.Helper()
+	t := job.Trigger{RunID: "slot-" + string(account) + slot.Format("-20060102T1504Z"), Connection: "EU", Accounts: []shipment.AccountID{account}, Kind: job.Schedule,
+		Scope: job.All, Slot: slot, Settled: job.Missed, Actor: "scheduler", At: time.Now().UTC()}
+	_, err := b.board.Ask(b.ctx, t)
+	b.must(err)
+	_, err = b.board.Begin(b.ctx, job.Log{RunID: t.RunID, Connection: "EU", Phase: job.Missed, At: t.At, StartedAt: t.At, Trigger: t})
+	b.must(err)
+	return t
+}
+
+// A slot that did not run is a message with a button that runs the whole job; the newest one speaks for all; a run of
+// everything that was begun later clears it, and nothing raises it again.
+func TestMissedSlots(t *testing.T) {
+	b := start(t, redistest.Mini(t))
+	b.console("console-2")
+	b.accept("DE", 1)
+	b.accept("FR", 2)
+	noon := time.Now().UTC().Truncate(time.Minute).Add(-8 * time.Hour)
+	b.miss("DE", noon)
+	first := b.one(client.MessageKindSlotMissed, func(m client.Message) bool { return val(m.Slots) == 1 })
+	if first.Count != 1 || val(first.Account) != "DE" || !first.Slot.Equal(noon) || !first.Button {
+		t.Errorf("raised: %+v", first)
+	}
+	second := b.miss("DE", noon.Add(3*time.Hour))
+	m := b.one(client.MessageKindSlotMissed, func(m client.Message) bool { return m.Id != first.Id })
+	if val(m.Slots) != 2 || val(m.Run) != second.RunID || !m.Slot.Equal(second.Slot) {
+		t.Errorf("the newer one: %+v", m)
+	}
+	run, err := b.api(viewer).GetRunWithResponse(b.ctx, second.RunID)
+	b.must(err)
+	if run.JSON200 == nil || run.JSON200.Phase != client.Missed || !run.JSON200.Slot.Equal(second.Slot) {
+		t.Errorf("the record: %s", run.Body)
+	}
+
+	// What ran before, or for others, or only a few, or has not ended, makes up for nothing.
+	ended := func(id string, change func(*job.Log)) {
+		l := job.Log{RunID: id, Connection: "EU", Phase: job.Finished, At: time.Now().UTC(), StartedAt: time.Now().UTC(),
+			Trigger: job.Trigger{RunID: id, Connection: "EU", Accounts: []shipment.AccountID{"DE"}, Kind: job.Manual, Scope: job.All, At: time.Now().UTC()}}
+		change(&l)
+		b.must(b.board.Write(b.ctx, l))
+	}
+	ended("before", func(l *job.Log) { l.StartedAt = second.Slot.Add(-time.Minute) })
+	ended("other", func(l *job.Log) { l.Trigger.Accounts = []shipment.AccountID{"FR"} })
+	ended("few", func(l *job.Log) { l.Trigger.Scope = job.Named })
+	ended("begun", func(l *job.Log) { l.Phase = job.Started })
+	b.reject(b.accept("FR", 3), "other")
+	ended("mark", func(l *job.Log) { // when this is seen, so were they
+		l.Trigger.Accounts, l.ByAccount = []shipment.AccountID{"FR"}, map[shipment.AccountID]job.Counts{"FR": {Attempts: 1, Deferred: 1}}
+	})
+	b.one(client.MessageKindTransmissionFailed, after("mark"))
+	_ = b.one(client.MessageKindSlotMissed, func(x client.Message) bool { return x.Id == m.Id })
+
+	pressed, err := b.api(operator).SendMessageWithResponse(b.ctx, m.Id, client.SendMessageRequest{OperationId: ptr("p1")})
+	b.must(err)
+	if pressed.JSON202 == nil {
+		t.Fatalf("button: %d %s", pressed.StatusCode(), pressed.Body)
+	}
+	asked, err := b.board.Asked(b.ctx, "EU", pressed.JSON202.Id)
+	b.must(err)
+	if asked.Kind != job.Message || asked.Scope != job.All || !asked.DeferredUntil.IsZero() || !slices.Equal(asked.Accounts, []shipment.AccountID{"DE"}) {
+		t.Errorf("trigger: %+v", asked)
+	}
+	// It is taken up by a run of a few that was under way since before the slots, and whose end is the end of both.
+	b.must(b.board.Write(b.ctx, job.Log{RunID: asked.RunID, Connection: "EU", Phase: job.Joined, At: time.Now().UTC(), StartedAt: time.Now().UTC(), Trigger: asked, JoinedTo: "long"}))
+	ended("long", func(l *job.Log) { l.Trigger.Scope, l.StartedAt = job.Named, noon.Add(-time.Hour) })
+	b.none(client.MessageKindSlotMissed)
+	b.stop()
+	b.console("console-3")
+	b.miss("FR", noon) // "other" has made up for it
+	b.miss("DE", time.Now().UTC().Truncate(time.Minute).Add(time.Minute))
+	b.one(client.MessageKindSlotMissed, func(m client.Message) bool { return val(m.Account) == "DE" && val(m.Slots) == 1 })
+}
+
 // A console that was away raises what it missed, and a second start changes nothing.
 func TestMessagesSurviveARestart(t *testing.T) {
 	b := start(t, redistest.Mini(t))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/fertig-project/fertig/services/console/internal/message"
+	"github.com/fertig-project/fertig/services/console/internal/notify"
 	"github.com/fertig-project/fertig/services/console/internal/ops"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
@@ -93,6 +95,48 @@ func (s shelf) Expired(ctx context.Context) (map[shipment.AccountID]int, error) 
 		}
 	}
 	return out, err
+}
+
+// Found is notify.View's.
+func (s shelf) Found(ctx context.Context) (notify.Findings, error) {
+	out := notify.Findings{}
+	count := func(k message.Kind, c view.Cell) {
+		if out[c.Account] == nil {
+			out[c.Account] = map[message.Kind]int{}
+		}
+		out[c.Account][k] += c.N
+	}
+	groups, err := s.view.Problems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		switch {
+		case g.State == shipment.Deferred && g.Fingerprint == shipment.NoEffect.Print():
+			count(message.NoEffect, g)
+		case g.State == shipment.Excluded && g.Fingerprint == shipment.StillOpen.Print():
+			count(message.StillOpen, g)
+		}
+	}
+	all, err := s.view.Counts(ctx)
+	for _, c := range all.Cells {
+		if c.State == shipment.Confirmed && c.Kind == shipment.EditRefused {
+			count(message.EditRefused, c)
+		}
+	}
+	return out, err
+}
+
+// Waiting is notify.View's.
+func (s shelf) Waiting(ctx context.Context, a shipment.AccountID) (int, error) {
+	all, err := s.view.Counts(ctx)
+	n := 0
+	for _, cell := range all.Cells {
+		if cell.Account == a && cell.Kind == "" && (cell.State == shipment.Pending || cell.State == shipment.Deferred) {
+			n += cell.N
+		}
+	}
+	return n, err
 }
 
 // Seen is notify.View's.

@@ -237,30 +237,91 @@ func (c call) one(ctx context.Context, text string) (client.Key, error) {
 
 func (a *app) ordersCorrect() *cobra.Command {
 	var r client.CorrectRequest
+	var f filter
 	var carrier, service, tracking, shippedAt string
+	var sent, preview bool
 	cmd := &cobra.Command{
-		Use: "correct ORDER", Short: "Correct carrier, service, tracking number or ship date", Args: args(cobra.ExactArgs(1)),
-		Long:    "Correct what is wrong; what you leave out stays as it is. The next run sends the shipment among the first, replay sends it at once.",
-		Example: "  fertig orders correct 302-1234567-1234567 --carrier DHL --comment \"wrong carrier chosen\"\n  fertig orders correct EU/302-1234567-1234567/1 --tracking 00340434161094042557 --comment \"label was reprinted\"",
+		Use: "correct [ORDER...]", Short: "Correct carrier, service, tracking number or ship date",
+		Long: "Correct what is wrong; what you leave out stays as it is. The next run sends the shipments among the first, replay sends them at once.\n\n" +
+			"With --sent what Amazon has confirmed already is edited there, too; Amazon takes a limited number of edits of a package. Several orders, or\n" +
+			"those you choose by flags, get the same correction (not a tracking number); --preview says beforehand how many that are.",
+		Example: "  fertig orders correct 302-1234567-1234567 --carrier DHL --comment \"wrong carrier chosen\"\n  fertig orders correct EU/302-1234567-1234567/1 --tracking 00340434161094042557 --sent --comment \"label was reprinted\"\n" +
+			"  fertig orders correct --state confirmed --account DE --carrier DPD --sent --preview -m \"wrong carrier chosen\"",
 		RunE: a.run(func(cmd *cobra.Command, c call, args []string) error {
-			k, err := c.one(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
 			r.Carrier, r.Service, r.TrackingNumber, r.ShippedAt = given(carrier), given(service), given(tracking), given(shippedAt)
-			s, err := bounded(cmd.Context(), func(ctx context.Context) (client.Shipment, error) {
-				return take[client.Shipment](c.api.CorrectShipment(ctx, k.Connection, k.Order, k.Package, r))
-			})
-			if err != nil {
-				return err
+			if sent {
+				r.Sent = &sent
 			}
-			return c.Say(s, "corrected %s/%s: %s; fertig replay %s sends it at once", s.Order, s.Package, state(s), s.Order)
+			if len(args) == 1 && f.empty() && !preview {
+				return c.correct(cmd.Context(), args[0], r)
+			}
+			if tracking != "" {
+				return Usage(fault.Field("--tracking", "cannot be the same for many shipments: correct them one by one"))
+			}
+			many := client.CorrectManyRequest{Carrier: r.Carrier, Service: r.Service, ShippedAt: r.ShippedAt, Sent: r.Sent, Comment: r.Comment}
+			if preview {
+				many.Preview = &preview
+			}
+			return c.correctMany(cmd.Context(), args, f, many)
 		}),
 	}
+	f.flags(cmd)
 	cmd.Flags().StringVar(&carrier, "carrier", "", "carrier, in your own words")
 	cmd.Flags().StringVar(&service, "service", "", "its service")
 	cmd.Flags().StringVar(&tracking, "tracking", "", "tracking number")
 	cmd.Flags().StringVar(&shippedAt, "shipped-at", "", "when it left, as 2026-11-20T14:03:00+01:00 or 2026-11-20")
+	cmd.Flags().BoolVar(&sent, "sent", false, "also what Amazon has confirmed already")
+	cmd.Flags().BoolVar(&preview, "preview", false, "only say what it would do")
 	cmd.Flags().StringVarP(&r.Comment, "comment", "m", "", "why; it stays in the history (needed)")
 	return cmd
+}
+
+func (c call) correct(ctx context.Context, order string, r client.CorrectRequest) error {
+	k, err := c.one(ctx, order)
+	if err != nil {
+		return err
+	}
+	s, err := bounded(ctx, func(ctx context.Context) (client.Shipment, error) {
+		return take[client.Shipment](c.api.CorrectShipment(ctx, k.Connection, k.Order, k.Package, r))
+	})
+	if err != nil {
+		return err
+	}
+	return c.Say(s, "corrected %s/%s: %s; fertig replay %s sends it at once", s.Order, s.Package, state(s), s.Order)
+}
+
+func (c call) correctMany(ctx context.Context, orders []string, f filter, r client.CorrectManyRequest) error {
+	switch {
+	case len(orders) == 0 && f.empty():
+		return Usage(fault.New(fault.Invalid, "correct what? name orders, or choose them with --state, --account, --kind or --search"))
+	case len(orders) > 0 && !f.empty():
+		return Usage(fault.New(fault.Invalid, "name orders or choose them by flags, not both"))
+	case len(orders) == 0:
+		r.Filter = f.body()
+	}
+	for _, text := range orders {
+		k, err := c.one(ctx, text)
+		if err != nil {
+			return err
+		}
+		r.Keys = list(append(deref(r.Keys), k))
+	}
+	done, err := bounded(ctx, func(ctx context.Context) (client.CorrectManyResponse, error) {
+		return take[client.CorrectManyResponse](c.api.CorrectShipments(ctx, r))
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.Say(done, "%s", done.Text.En); err != nil {
+		return err
+	}
+	for _, i := range done.Items {
+		if i.Error != nil && !c.JSON {
+			c.Say(nil, "%s/%s/%s: %s", i.Connection, i.Order, i.Package, i.Error.Message)
+		}
+	}
+	if done.Failed > 0 {
+		return &Failed{Text: "some shipments cannot be corrected: see above"}
+	}
+	return nil
 }

@@ -14,13 +14,13 @@ import (
 )
 
 func (a *app) runs() *cobra.Command {
-	return group("runs", "List, start and follow runs of the job", a.runsList(), a.runsStart(), a.runsWatch())
+	return group("runs", "List, start and follow runs of the job", a.runsList(), a.runsSchedules(), a.runsStart(), a.runsWatch())
 }
 
 func (a *app) runsList() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use: "list", Short: "List the latest runs, and when the job runs next", Args: args(cobra.NoArgs),
+		Use: "list", Short: "List the latest runs", Args: args(cobra.NoArgs),
 		Example: "  fertig runs list --limit 10",
 		RunE: a.run(func(cmd *cobra.Command, c call, _ []string) error {
 			runs, err := bounded(cmd.Context(), func(ctx context.Context) (client.RunList, error) {
@@ -34,6 +34,34 @@ func (a *app) runsList() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&limit, "limit", 20, "at most so many")
 	return cmd
+}
+
+func (a *app) runsSchedules() *cobra.Command {
+	return &cobra.Command{
+		Use: "schedules", Short: "List when each account's job runs", Args: args(cobra.NoArgs),
+		Long:    "List when each account's job runs, in the account's own zone, with a warning where a time meets a change of clocks.",
+		Example: "  fertig runs schedules",
+		RunE: a.run(func(cmd *cobra.Command, c call, _ []string) error {
+			got, err := bounded(cmd.Context(), func(ctx context.Context) (client.ScheduleList, error) {
+				return take[client.ScheduleList](c.api.ListSchedules(ctx))
+			})
+			if err != nil {
+				return err
+			}
+			rows := make([][]string, 0, len(got.Schedules))
+			for _, s := range got.Schedules {
+				next := "off"
+				if len(s.Next) > 0 {
+					next = s.Next[0].Format("Mon 2 Jan 15:04 -07:00") // as the account's clocks show it
+				}
+				rows = append(rows, []string{s.Account, s.Cron, s.Zone, next})
+				for _, w := range deref(s.Warnings) {
+					c.Remark("%s: %s", s.Account, w.En)
+				}
+			}
+			return c.Table(got.Schedules, []string{"account", "schedule", "zone", "next run"}, rows)
+		}),
+	}
 }
 
 func (c call) tableOfRuns(runs []client.Run) error {
@@ -146,7 +174,7 @@ func (c call) watchOne(ctx context.Context, id string) (client.Run, error) {
 		r, err := bounded(ctx, func(ctx context.Context) (client.Run, error) {
 			return take[client.Run](c.api.GetRun(ctx, id))
 		})
-		if err != nil || r.Phase == client.Finished || r.Phase == client.Joined {
+		if err != nil || r.Phase == client.Finished || r.Phase == client.Joined || r.Phase == client.Missed {
 			return r, err
 		}
 		// The stream may end early, by a restart of the console for example, so only the run's own log decides.

@@ -80,6 +80,8 @@ func health(x client.Account) string {
 	switch {
 	case !h.Known:
 		return "no dispatcher answers"
+	case h.Halted != nil:
+		return "halted: " + *h.Halted + "; what helps: fertig accounts test " + x.Connection
 	case h.TokenBreaker != nil && *h.TokenBreaker == client.ConnectionHealthTokenBreakerOpen:
 		return "no access token: test the connection"
 	case x.PausedUntil != nil && x.PausedUntil.After(time.Now()):

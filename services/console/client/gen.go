@@ -235,16 +235,17 @@ func (e HistoryEntryType) Valid() bool {
 
 // Defines values for Kind.
 const (
-	KindByHand     Kind = "by_hand"
-	KindCancelled  Kind = "cancelled"
-	KindElsewhere  Kind = "elsewhere"
-	KindIncomplete Kind = "incomplete"
-	KindOperator   Kind = "operator"
-	KindRejected   Kind = "rejected"
-	KindReturned   Kind = "returned"
-	KindThrottled  Kind = "throttled"
-	KindTransient  Kind = "transient"
-	KindWithdrawn  Kind = "withdrawn"
+	KindByHand      Kind = "by_hand"
+	KindCancelled   Kind = "cancelled"
+	KindEditRefused Kind = "edit_refused"
+	KindElsewhere   Kind = "elsewhere"
+	KindIncomplete  Kind = "incomplete"
+	KindOperator    Kind = "operator"
+	KindRejected    Kind = "rejected"
+	KindReturned    Kind = "returned"
+	KindThrottled   Kind = "throttled"
+	KindTransient   Kind = "transient"
+	KindWithdrawn   Kind = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the Kind enum.
@@ -253,6 +254,8 @@ func (e Kind) Valid() bool {
 	case KindByHand:
 		return true
 	case KindCancelled:
+		return true
+	case KindEditRefused:
 		return true
 	case KindElsewhere:
 		return true
@@ -277,23 +280,41 @@ func (e Kind) Valid() bool {
 
 // Defines values for MessageKind.
 const (
+	MessageKindAccessEnds         MessageKind = "access_ends"
 	MessageKindDiffers            MessageKind = "differs"
+	MessageKindEditRefused        MessageKind = "edit_refused"
 	MessageKindExpired            MessageKind = "expired"
 	MessageKindHalted             MessageKind = "halted"
 	MessageKindImportRows         MessageKind = "import_rows"
+	MessageKindNoEffect           MessageKind = "no_effect"
+	MessageKindOnItsWay           MessageKind = "on_its_way"
+	MessageKindSlotMissed         MessageKind = "slot_missed"
+	MessageKindStillOpen          MessageKind = "still_open"
 	MessageKindTransmissionFailed MessageKind = "transmission_failed"
 )
 
 // Valid indicates whether the value is a known member of the MessageKind enum.
 func (e MessageKind) Valid() bool {
 	switch e {
+	case MessageKindAccessEnds:
+		return true
 	case MessageKindDiffers:
+		return true
+	case MessageKindEditRefused:
 		return true
 	case MessageKindExpired:
 		return true
 	case MessageKindHalted:
 		return true
 	case MessageKindImportRows:
+		return true
+	case MessageKindNoEffect:
+		return true
+	case MessageKindOnItsWay:
+		return true
+	case MessageKindSlotMissed:
+		return true
+	case MessageKindStillOpen:
 		return true
 	case MessageKindTransmissionFailed:
 		return true
@@ -394,6 +415,7 @@ const (
 	Asked    RunPhase = "asked"
 	Finished RunPhase = "finished"
 	Joined   RunPhase = "joined"
+	Missed   RunPhase = "missed"
 	Started  RunPhase = "started"
 )
 
@@ -405,6 +427,8 @@ func (e RunPhase) Valid() bool {
 	case Finished:
 		return true
 	case Joined:
+		return true
+	case Missed:
 		return true
 	case Started:
 		return true
@@ -428,6 +452,36 @@ func (e RunScope) Valid() bool {
 	case RunScopeList:
 		return true
 	case RunScopeMessage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShownFinding.
+const (
+	ShownFindingCancelled ShownFinding = "cancelled"
+	ShownFindingNoEffect  ShownFinding = "no_effect"
+	ShownFindingNotOurs   ShownFinding = "not_ours"
+	ShownFindingOnItsWay  ShownFinding = "on_its_way"
+	ShownFindingShipped   ShownFinding = "shipped"
+	ShownFindingStillOpen ShownFinding = "still_open"
+)
+
+// Valid indicates whether the value is a known member of the ShownFinding enum.
+func (e ShownFinding) Valid() bool {
+	switch e {
+	case ShownFindingCancelled:
+		return true
+	case ShownFindingNoEffect:
+		return true
+	case ShownFindingNotOurs:
+		return true
+	case ShownFindingOnItsWay:
+		return true
+	case ShownFindingShipped:
+		return true
+	case ShownFindingStillOpen:
 		return true
 	default:
 		return false
@@ -693,6 +747,9 @@ type ConnectionHealth struct {
 	BreakerSince  *time.Time               `json:"breakerSince,omitempty"`
 	Burst         *int                     `json:"burst,omitempty"`
 
+	// Halted Why Amazon refuses the connection as a whole; absent while it is not known to. It is probed, and a run follows when it is let in again
+	Halted *string `json:"halted,omitempty"`
+
 	// Known false: no dispatcher answered in time
 	Known bool `json:"known"`
 
@@ -717,6 +774,45 @@ type ConnectionHealthTokenBreaker string
 // ConnectionId defines model for ConnectionId.
 type ConnectionId = string
 
+// CorrectManyRequest Either keys or a filter. What is left out stays as it is; with nothing but sent, packages are sent again with the carrier mapping as it is now
+type CorrectManyRequest struct {
+	Carrier *string `json:"carrier,omitempty"`
+
+	// Comment Why; it stays in the history
+	Comment Comment `json:"comment"`
+
+	// Filter As the parameters of the list
+	Filter *Filter `json:"filter,omitempty"`
+	Keys   *[]Key  `json:"keys,omitempty"`
+
+	// Preview Only say what it would do
+	Preview *bool `json:"preview,omitempty"`
+
+	// Sent Also packages that Amazon has confirmed already
+	Sent    *bool   `json:"sent,omitempty"`
+	Service *string `json:"service,omitempty"`
+
+	// ShippedAt RFC 3339 with a zone, or a date
+	ShippedAt *string `json:"shippedAt,omitempty"`
+}
+
+// CorrectManyResponse defines model for CorrectManyResponse.
+type CorrectManyResponse struct {
+	// Done Corrected, or with preview: would be
+	Done int `json:"done"`
+
+	// Edits Of these at Amazon already
+	Edits  int `json:"edits"`
+	Failed int `json:"failed"`
+
+	// Items What became of each; with preview only those that cannot be corrected
+	Items []BulkItem `json:"items"`
+
+	// MostEdited How often one of those was edited before
+	MostEdited *int `json:"mostEdited,omitempty"`
+	Text       Text `json:"text"`
+}
+
 // CorrectRequest defines model for CorrectRequest.
 type CorrectRequest struct {
 	Carrier *string `json:"carrier,omitempty"`
@@ -725,7 +821,10 @@ type CorrectRequest struct {
 	Comment Comment `json:"comment"`
 
 	// Items Empty means the whole order
-	Items   *[]Item `json:"items,omitempty"`
+	Items *[]Item `json:"items,omitempty"`
+
+	// Sent Also if Amazon has confirmed the package already: then it is an edit of that package, of which Amazon takes a limited number
+	Sent    *bool   `json:"sent,omitempty"`
 	Service *string `json:"service,omitempty"`
 
 	// ShippedAt RFC 3339 with a zone, or a date
@@ -793,11 +892,14 @@ type HistoryEntry struct {
 	Id      string    `json:"id"`
 
 	// Kind Why it was deferred, how it was confirmed, why it was closed
-	Kind     *Kind            `json:"kind,omitempty"`
-	Run      *string          `json:"run,omitempty"`
-	Sequence int64            `json:"sequence"`
-	State    State            `json:"state"`
-	Type     HistoryEntryType `json:"type"`
+	Kind     *Kind   `json:"kind,omitempty"`
+	Run      *string `json:"run,omitempty"`
+	Sequence int64   `json:"sequence"`
+
+	// Shown What Amazon showed when the last reconciliation that had something to say compared the order with the ledger
+	Shown *Shown           `json:"shown,omitempty"`
+	State State            `json:"state"`
+	Type  HistoryEntryType `json:"type"`
 }
 
 // HistoryEntryType defines model for HistoryEntry.Type.
@@ -859,14 +961,23 @@ type Message struct {
 	Account *string   `json:"account,omitempty"`
 	At      time.Time `json:"at"`
 
-	// Button Whether it offers to send what it lists
-	Button     bool        `json:"button"`
-	Connection *string     `json:"connection,omitempty"`
-	Count      int         `json:"count"`
-	Detail     *string     `json:"detail,omitempty"`
-	Id         string      `json:"id"`
-	Kind       MessageKind `json:"kind"`
-	Run        *string     `json:"run,omitempty"`
+	// Button Whether it offers to send what it lists, or to run the job now
+	Button     bool    `json:"button"`
+	Connection *string `json:"connection,omitempty"`
+	Count      int     `json:"count"`
+	Detail     *string `json:"detail,omitempty"`
+
+	// Held transmission_failed: how many more were held back for the same reason; the button sends them, too
+	Held *int        `json:"held,omitempty"`
+	Id   string      `json:"id"`
+	Kind MessageKind `json:"kind"`
+	Run  *string     `json:"run,omitempty"`
+
+	// Slot slot_missed: the newest slot that did not run
+	Slot *time.Time `json:"slot,omitempty"`
+
+	// Slots slot_missed: how many did not since the last run
+	Slots *int `json:"slots,omitempty"`
 }
 
 // MessageKind defines model for Message.Kind.
@@ -995,18 +1106,20 @@ type Run struct {
 	Kind     RunKind `json:"kind"`
 
 	// Left Why and how many were not tried
-	Left      *map[string]int `json:"left,omitempty"`
-	Phase     RunPhase        `json:"phase"`
-	Reason    *string         `json:"reason,omitempty"`
-	Scope     RunScope        `json:"scope"`
-	Slot      *time.Time      `json:"slot,omitempty"`
-	StartedAt *time.Time      `json:"startedAt,omitempty"`
+	Left *map[string]int `json:"left,omitempty"`
+
+	// Phase missed: a slot that fell due when no scheduler was running and was found too late
+	Phase     RunPhase   `json:"phase"`
+	Reason    *string    `json:"reason,omitempty"`
+	Scope     RunScope   `json:"scope"`
+	Slot      *time.Time `json:"slot,omitempty"`
+	StartedAt *time.Time `json:"startedAt,omitempty"`
 }
 
 // RunKind defines model for Run.Kind.
 type RunKind string
 
-// RunPhase defines model for Run.Phase.
+// RunPhase missed: a slot that fell due when no scheduler was running and was found too late
 type RunPhase string
 
 // RunScope defines model for Run.Scope.
@@ -1061,7 +1174,10 @@ type Schedule struct {
 	Next        []time.Time  `json:"next"`
 	Off         bool         `json:"off"`
 	PausedUntil *time.Time   `json:"pausedUntil,omitempty"`
-	Zone        string       `json:"zone"`
+
+	// Warnings Times that meet a change of clocks within a year
+	Warnings *[]Text `json:"warnings,omitempty"`
+	Zone     string  `json:"zone"`
 }
 
 // ScheduleList defines model for ScheduleList.
@@ -1103,6 +1219,9 @@ type Shipment struct {
 	Package string  `json:"package"`
 	Remedy  *Text   `json:"remedy,omitempty"`
 
+	// Shown What Amazon showed when the last reconciliation that had something to say compared the order with the ledger
+	Shown *Shown `json:"shown,omitempty"`
+
 	// Since In this state since
 	Since time.Time `json:"since"`
 	State State     `json:"state"`
@@ -1143,6 +1262,22 @@ type ShipmentPage struct {
 	Next  *string `json:"next,omitempty"`
 	Total int     `json:"total"`
 }
+
+// Shown What Amazon showed when the last reconciliation that had something to say compared the order with the ledger
+type Shown struct {
+	// At Of the reading
+	At      time.Time    `json:"at"`
+	Finding ShownFinding `json:"finding"`
+
+	// Packages References of the packages Amazon knows
+	Packages *[]string `json:"packages,omitempty"`
+
+	// Status The order's, in Amazon's words
+	Status string `json:"status"`
+}
+
+// ShownFinding defines model for Shown.Finding.
+type ShownFinding string
 
 // StartRunRequest defines model for StartRunRequest.
 type StartRunRequest struct {
@@ -1277,6 +1412,9 @@ type CorrectShipmentJSONRequestBody = CorrectRequest
 
 // CloseShipmentsJSONRequestBody defines body for CloseShipments for application/json ContentType.
 type CloseShipmentsJSONRequestBody = CloseRequest
+
+// CorrectShipmentsJSONRequestBody defines body for CorrectShipments for application/json ContentType.
+type CorrectShipmentsJSONRequestBody = CorrectManyRequest
 
 // ExcludeShipmentsJSONRequestBody defines body for ExcludeShipments for application/json ContentType.
 type ExcludeShipmentsJSONRequestBody = BulkRequest
@@ -1544,6 +1682,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/shipments:close (the `CloseShipments` operationId).
 	CloseShipments(ctx context.Context, body CloseShipmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CorrectShipmentsWithBody Correct carrier, service or ship date of many shipments
+	//
+	// The next run sends them among the first. With preview nothing is changed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+	CorrectShipmentsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CorrectShipments Correct carrier, service or ship date of many shipments
+	//
+	// The next run sends them among the first. With preview nothing is changed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+	CorrectShipments(ctx context.Context, body CorrectShipmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExcludeShipmentsWithBody Take shipments out of automatic transmission
 	//
@@ -2036,6 +2192,44 @@ func (c *Client) CloseShipmentsWithBody(ctx context.Context, contentType string,
 // Corresponds with POST /api/v1/shipments:close (the `CloseShipments` operationId).
 func (c *Client) CloseShipments(ctx context.Context, body CloseShipmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCloseShipmentsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CorrectShipmentsWithBody Correct carrier, service or ship date of many shipments
+//
+// The next run sends them among the first. With preview nothing is changed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+func (c *Client) CorrectShipmentsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCorrectShipmentsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CorrectShipments Correct carrier, service or ship date of many shipments
+//
+// The next run sends them among the first. With preview nothing is changed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+func (c *Client) CorrectShipments(ctx context.Context, body CorrectShipmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCorrectShipmentsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3074,6 +3268,46 @@ func NewCloseShipmentsRequestWithBody(server string, contentType string, body io
 	return req, nil
 }
 
+// NewCorrectShipmentsRequest calls the generic CorrectShipments builder with application/json body
+func NewCorrectShipmentsRequest(server string, body CorrectShipmentsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCorrectShipmentsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCorrectShipmentsRequestWithBody constructs an http.Request for the CorrectShipments method, with any body, and a specified content type
+func NewCorrectShipmentsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/shipments:correct")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewExcludeShipmentsRequest calls the generic ExcludeShipments builder with application/json body
 func NewExcludeShipmentsRequest(server string, body ExcludeShipmentsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3551,6 +3785,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/shipments:close (the `CloseShipments` operationId).
 	CloseShipmentsWithResponse(ctx context.Context, body CloseShipmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*CloseShipmentsResponse, error)
+
+	// CorrectShipmentsWithBodyWithResponse Correct carrier, service or ship date of many shipments
+	//
+	// The next run sends them among the first. With preview nothing is changed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+	CorrectShipmentsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CorrectShipmentsResponse, error)
+
+	// CorrectShipmentsWithResponse Correct carrier, service or ship date of many shipments
+	//
+	// The next run sends them among the first. With preview nothing is changed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+	CorrectShipmentsWithResponse(ctx context.Context, body CorrectShipmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*CorrectShipmentsResponse, error)
 
 	// ExcludeShipmentsWithBodyWithResponse Take shipments out of automatic transmission
 	//
@@ -4477,6 +4729,54 @@ func (r CloseShipmentsResponse) ContentType() string {
 	return ""
 }
 
+type CorrectShipmentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CorrectManyResponse
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Refused
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CorrectShipmentsResponse) GetJSON200() *CorrectManyResponse {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CorrectShipmentsResponse) GetJSONDefault() *Refused {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CorrectShipmentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CorrectShipmentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CorrectShipmentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CorrectShipmentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ExcludeShipmentsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5153,6 +5453,36 @@ func (c *ClientWithResponses) CloseShipmentsWithResponse(ctx context.Context, bo
 		return nil, err
 	}
 	return ParseCloseShipmentsResponse(rsp)
+}
+
+// CorrectShipmentsWithBodyWithResponse Correct carrier, service or ship date of many shipments
+//
+// The next run sends them among the first. With preview nothing is changed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+func (c *ClientWithResponses) CorrectShipmentsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CorrectShipmentsResponse, error) {
+	rsp, err := c.CorrectShipmentsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCorrectShipmentsResponse(rsp)
+}
+
+// CorrectShipmentsWithResponse Correct carrier, service or ship date of many shipments
+//
+// The next run sends them among the first. With preview nothing is changed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/shipments:correct (the `CorrectShipments` operationId).
+func (c *ClientWithResponses) CorrectShipmentsWithResponse(ctx context.Context, body CorrectShipmentsJSONRequestBody, reqEditors ...RequestEditorFn) (*CorrectShipmentsResponse, error) {
+	rsp, err := c.CorrectShipments(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCorrectShipmentsResponse(rsp)
 }
 
 // ExcludeShipmentsWithBodyWithResponse Take shipments out of automatic transmission
@@ -5855,6 +6185,39 @@ func ParseCloseShipmentsResponse(rsp *http.Response) (*CloseShipmentsResponse, e
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest BulkDone
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCorrectShipmentsResponse parses an HTTP response from a CorrectShipmentsWithResponse call
+func ParseCorrectShipmentsResponse(rsp *http.Response) (*CorrectShipmentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CorrectShipmentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CorrectManyResponse
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

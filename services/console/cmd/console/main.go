@@ -1,6 +1,6 @@
 // Command console serves the operator API and the web pages. Any number of them may run behind one address. Flags and
-// environment say where NATS and Redis are; the configuration file says who may sign in. It does not store what the file
-// says about connections: the dispatcher does.
+// environment say where NATS and Redis are; the configuration file says who may sign in, and is where connections come from:
+// the console stores them for all services when it starts.
 package main
 
 import (
@@ -15,18 +15,23 @@ import (
 	"time"
 	_ "time/tzdata" // a minimal image has no time zones of its own
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/fertig-project/fertig/services/console"
 	"github.com/fertig-project/fertig/shared/config"
-	"github.com/fertig-project/fertig/shared/lifecycle"
+	"github.com/fertig-project/fertig/shared/connect"
+	"github.com/fertig-project/fertig/shared/connect/connectredis"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/stream"
 )
 
+var version = "dev" // set by the linker
+
+// healthAt is where /healthz and /readyz are, unless told otherwise.
+const healthAt = "127.0.0.1:8794"
+
 func main() {
+	logging.Disable() // of the Redis client: what matters comes back as an error
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -37,19 +42,17 @@ func main() {
 
 // run works until ctx ends.
 func run(ctx context.Context, args []string, env func(string) string, out io.Writer) (err error) {
-	r := config.NewReader("console", args, env, out)
-	file := r.Need("config", "", "configuration file; its tokens say who may sign in")
-	natsURL := r.URL("nats", "nats://127.0.0.1:4222", "where NATS is", "nats", "tls")
-	creds := r.Text("nats-creds", "", "file with NATS credentials")
-	replicas := r.Int("replicas", 1, 1, 5, "copies of every stream: 1 for one NATS server, 3 for a cluster")
-	redisURL := r.URL("redis", "redis://127.0.0.1:6379", "where Redis is", "redis", "rediss")
-	key := r.Secret("session-key", "", "signs sessions, at least 16 characters; the same in all consoles behind one address")
-	name := r.Text("name", hostname(), "name of this process, shown where it holds a lease")
-	logger := r.Logger("console", out)
-	if err := r.Parse(); err != nil {
+	if asked, err := (connect.Program{Service: "console", Version: version, HealthAt: healthAt}).Asked(ctx, args, env, out); asked {
 		return err
 	}
-	log := logger()
+	p := connect.New("console", args, env, out)
+	p.HealthAt(healthAt)
+	file := p.Need("config", "", "configuration file; its tokens say who may sign in")
+	where := connectredis.Flags(p.Reader)
+	key := p.Secret("session-key", "", "signs sessions, at least 16 characters; the same in all consoles behind one address")
+	if err := p.Parse(); err != nil {
+		return err
+	}
 	conf, err := config.LoadFile(*file)
 	if err != nil {
 		return err
@@ -58,47 +61,29 @@ func run(ctx context.Context, args []string, env func(string) string, out io.Wri
 	if err != nil {
 		return err
 	}
-
-	g := lifecycle.New(ctx, 15*time.Second)
-	defer func() { err = errors.Join(err, g.Stop()) }()
-	opts := []nats.Option{nats.Name("fertig console"), nats.MaxReconnects(-1)}
-	if *creds != "" {
-		opts = append(opts, nats.UserCredentials(*creds))
+	defer func() { err = p.Close(err) }()
+	if err := p.Open(ctx, 15*time.Second); err != nil {
+		return err
 	}
-	nc, err := nats.Connect(*natsURL, opts...)
-	if err != nil {
-		return fmt.Errorf("connect to NATS (--nats): %w", err)
-	}
-	g.OnStop("NATS connection", func(context.Context) error { nc.Close(); return nil })
-	ropts, err := redis.ParseURL(*redisURL)
-	if err != nil {
-		return fmt.Errorf("read --redis: %w", err)
-	}
-	rc := redis.NewClient(ropts)
-	g.OnStop("Redis client", func(context.Context) error { return rc.Close() })
-	js, err := jetstream.New(nc)
+	rc, err := connectredis.Open(ctx, where())
 	if err != nil {
 		return err
 	}
-	if err := stream.Ensure(ctx, js, stream.Options{Replicas: *replicas}); err != nil {
-		return err
-	}
-	stored, err := stream.OpenSettings(ctx, js)
+	p.OnStop("Redis connection", func(context.Context) error { return rc.Close() })
+	p.Check("redis", func(ctx context.Context) error { return rc.Ping(ctx).Err() })
+	stored, err := stream.OpenSettings(ctx, p.JetStream)
 	if err != nil {
 		return err
 	}
 	if err := stored.Seed(ctx, conf.Set); err != nil { // the console's file is where connections come from
 		return err
 	}
-	svc, err := console.New(ctx, console.Config{NATS: nc, Redis: rc, Logger: log, Listen: conf.Listen.Console, Tokens: tokens,
-		SessionKey: []byte(key.Reveal()), Name: *name})
+	svc, err := console.New(ctx, console.Config{NATS: p.NATS, Redis: rc, Logger: p.Log, Listen: conf.Listen.Console, Tokens: tokens,
+		SessionKey: []byte(key.Reveal()), Name: p.Name(), Version: version})
 	if err != nil {
 		return err
 	}
-	g.Go("console", svc.Run)
-	log.Info("ready", "address", "http://"+svc.Addr().String())
-	<-g.Context().Done()
-	return nil
+	return p.Serve(svc.Run, "address", "http://"+svc.Addr().String())
 }
 
 // resolve reads the tokens that the file only refers to.
@@ -112,12 +97,4 @@ func resolve(in []config.Token, env func(string) string) ([]console.Token, error
 		out[i] = console.Token{Name: t.Name, Role: t.Role, Accounts: t.Accounts, Token: value}
 	}
 	return out, nil
-}
-
-func hostname() string {
-	h, err := os.Hostname()
-	if err != nil {
-		return "console"
-	}
-	return h
 }

@@ -25,7 +25,7 @@ func New(cfg Config) http.Handler {
 	strict := gen.NewStrictHandlerWithOptions(s, nil, gen.StrictHTTPServerOptions{RequestErrorHandlerFunc: fail, ResponseErrorHandlerFunc: fail})
 	mux := http.NewServeMux()
 	gen.HandlerWithOptions(strict, gen.StdHTTPServerOptions{
-		BaseRouter: mux, Middlewares: []gen.MiddlewareFunc{s.strictBody, s.strictQuery}, ErrorHandlerFunc: fail})
+		BaseRouter: mux, Middlewares: []gen.MiddlewareFunc{s.strictBody, s.strictQuery, s.shortcut}, ErrorHandlerFunc: fail})
 	return s.noStore(s.authenticated(cfg.Guard, s.routed(mux)))
 }
 

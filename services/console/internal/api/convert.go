@@ -83,7 +83,18 @@ func shown(s shipment.Shipment) gen.Shipment {
 	return gen.Shipment{Connection: gen.ConnectionId(s.Connection), Order: s.Order, Package: s.Package, Account: gen.AccountId(s.Account),
 		State: gen.State(s.State), Kind: opt(gen.Kind(s.Kind)), Flagged: s.State.Flagged(), Data: data(s.Data), AcceptedAt: s.AcceptedAt, Since: s.Since,
 		Attempts: s.Attempts, AgeWaiver: s.AgeWaiver, Corrected: s.Changed, LastRun: opt(s.LastRun), Fingerprint: opt(s.Fingerprint),
-		Answer: answer(s.Answer), Remedy: remedy(ops.RemedyFor(s))}
+		Answer: answer(s.Answer), Remedy: remedy(ops.RemedyFor(s)), Shown: atAmazon(s.Shown)}
+}
+
+func atAmazon(s *shipment.Shown) *gen.Shown {
+	if s == nil {
+		return nil
+	}
+	out := gen.Shown{At: s.At, Finding: gen.ShownFinding(s.Finding), Status: s.Status}
+	if len(s.Packages) > 0 {
+		out.Packages = &s.Packages
+	}
+	return &out
 }
 
 func data(d shipment.Data) gen.ShipmentData {
@@ -129,7 +140,7 @@ func changes(in []shipment.Change) []gen.Change {
 
 func entry(e shipment.Entry) gen.HistoryEntry {
 	out := gen.HistoryEntry{Sequence: int64(e.Seq), Id: e.ID, Type: gen.HistoryEntryType(e.Type), At: e.At, Actor: opt(e.Actor), Run: opt(e.Run),
-		Comment: opt(e.Comment), State: gen.State(e.After.State), Kind: opt(gen.Kind(e.After.Kind)), AgeWaiver: opt(e.Waiver), Answer: answer(e.Answer)}
+		Comment: opt(e.Comment), State: gen.State(e.After.State), Kind: opt(gen.Kind(e.After.Kind)), AgeWaiver: opt(e.Waiver), Answer: answer(e.Answer), Shown: atAmazon(e.Shown)}
 	if e.Type == shipment.Outcome {
 		out.Answer = answer(e.After.Answer)
 	}
@@ -236,7 +247,7 @@ func messages(in []message.Message) []gen.Message {
 	out := make([]gen.Message, len(in))
 	for i, m := range in {
 		out[i] = gen.Message{Id: m.ID, Kind: gen.MessageKind(m.Kind), Connection: opt(string(m.Connection)), Account: opt(string(m.Account)), Run: opt(m.Run), At: m.At,
-			Count: m.Count, Detail: opt(m.Detail), Button: m.Button()}
+			Count: m.Count, Detail: opt(m.Detail), Held: opt(m.Held), Button: m.Button(), Slot: moment(m.Slot), Slots: opt(m.Slots)}
 	}
 	return out
 }
@@ -255,7 +266,7 @@ func health(s ops.Status) gen.ConnectionHealth {
 	}
 	out := gen.ConnectionHealth{Known: true, Breaker: opt(gen.ConnectionHealthBreaker(s.Breaker.State)), BreakerReason: opt(s.Breaker.Reason),
 		BreakerSince: moment(s.Breaker.Since), NextProbe: moment(s.Breaker.NextProbe), TokenBreaker: opt(gen.ConnectionHealthTokenBreaker(s.TokenBreaker.State)),
-		PerSecond: &s.Rate, Burst: &s.Burst, Left: &s.Available, ThrottledUntil: moment(s.PausedUntil), TokenUntil: moment(s.TokenUntil)}
+		PerSecond: &s.Rate, Burst: &s.Burst, Left: &s.Available, ThrottledUntil: moment(s.PausedUntil), TokenUntil: moment(s.TokenUntil), Halted: opt(s.Halted)}
 	if s.Run.RunID != "" && !s.Run.Ended {
 		out.Run = ptr(progress(s.Run))
 	}

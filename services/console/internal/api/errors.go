@@ -34,6 +34,8 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		code = http.StatusRequestEntityTooLarge
 	case code == http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "60")
+	case code == http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "5")
 	}
 	if code >= http.StatusInternalServerError {
 		s.log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "actor", auth.From(r.Context()).Name, "error", err)

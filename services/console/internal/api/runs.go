@@ -138,6 +138,13 @@ func (s *server) ListSchedules(ctx context.Context, _ gen.ListSchedulesRequestOb
 	for i, x := range list {
 		out.Schedules[i] = gen.Schedule{Account: gen.AccountId(x.Account), Connection: gen.ConnectionId(x.Connection), Name: x.Name, Cron: x.Cron, Zone: x.Zone, Off: x.Off,
 			PausedUntil: moment(x.PausedUntil), Next: append([]time.Time{}, x.Next...)}
+		if len(x.Clashes) > 0 {
+			warnings := make([]gen.Text, len(x.Clashes))
+			for j, c := range x.Clashes {
+				warnings[j] = gen.Text{De: c.Text("de"), En: c.Text("en")}
+			}
+			out.Schedules[i].Warnings = &warnings
+		}
 	}
 	return out, nil
 }

@@ -132,13 +132,9 @@ func (s *server) CorrectShipment(ctx context.Context, r gen.CorrectShipmentReque
 	if err != nil {
 		return nil, err
 	}
-	c := ops.Correction{Carrier: r.Body.Carrier, Service: r.Body.Service, Tracking: r.Body.TrackingNumber}
-	if r.Body.ShippedAt != nil {
-		t, err := event.ParseTime(*r.Body.ShippedAt)
-		if err != nil {
-			return nil, fault.Field("shippedAt", "%v", err)
-		}
-		c.ShippedAt = &t
+	c := ops.Correction{Sent: val(r.Body.Sent), Carrier: r.Body.Carrier, Service: r.Body.Service, Tracking: r.Body.TrackingNumber}
+	if c.ShippedAt, err = shippedAt(r.Body.ShippedAt); err != nil {
+		return nil, err
 	}
 	if r.Body.Items != nil {
 		list := items(r.Body.Items)
@@ -173,6 +169,31 @@ func (s *server) IncludeShipments(ctx context.Context, r gen.IncludeShipmentsReq
 		return nil, err
 	}
 	return gen.IncludeShipments200JSONResponse{BulkDoneJSONResponse: gen.BulkDoneJSONResponse(bulk(b))}, nil
+}
+
+func shippedAt(text *string) (*event.Time, error) {
+	if text == nil {
+		return nil, nil
+	}
+	t, err := event.ParseTime(*text)
+	if err != nil {
+		return nil, fault.Field("shippedAt", "%v", err)
+	}
+	return &t, nil
+}
+
+func (s *server) CorrectShipments(ctx context.Context, r gen.CorrectShipmentsRequestObject) (gen.CorrectShipmentsResponseObject, error) {
+	c := ops.Correction{Sent: val(r.Body.Sent), Carrier: r.Body.Carrier, Service: r.Body.Service}
+	var err error
+	if c.ShippedAt, err = shippedAt(r.Body.ShippedAt); err != nil {
+		return nil, err
+	}
+	b, err := s.ops.CorrectMany(ctx, auth.From(ctx), selection(r.Body.Keys, r.Body.Filter), c, r.Body.Comment, val(r.Body.Preview))
+	if err != nil {
+		return nil, err
+	}
+	return gen.CorrectShipments200JSONResponse{Done: b.Done, Failed: b.Failed, Edits: b.Edits, MostEdited: opt(b.Most), Items: bulk(b.Bulk).Items,
+		Text: gen.Text{De: b.Text("de"), En: b.Text("en")}}, nil
 }
 
 func (s *server) CloseShipments(ctx context.Context, r gen.CloseShipmentsRequestObject) (gen.CloseShipmentsResponseObject, error) {

@@ -32,6 +32,7 @@ var bodies = map[string]struct {
 }{
 	"POST /api/v1/shipments": {make: func() any { return new(gen.ReportRequest) }, max: maxReport},
 	"POST /api/v1/shipments/{connection}/{order}/{package}/correct": {make: func() any { return new(gen.CorrectRequest) }, max: maxBody},
+	"POST /api/v1/shipments:correct":                                {make: func() any { return new(gen.CorrectManyRequest) }, max: maxBody},
 	"POST /api/v1/shipments:replay":                                 {make: func() any { return new(gen.BulkRequest) }, max: maxBody},
 	"POST /api/v1/shipments:exclude":                                {make: func() any { return new(gen.BulkRequest) }, max: maxBody},
 	"POST /api/v1/shipments:include":                                {make: func() any { return new(gen.BulkRequest) }, max: maxBody},
@@ -56,12 +57,9 @@ func (s *server) strictBody(next http.Handler) http.Handler {
 		if ok {
 			limit = want.max
 		}
-		// A body that trickles in would hold its connection for ever. Not every writer knows deadlines; then there is none.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		b, err := received(w, r, limit)
 		if err != nil {
-			s.refuse(w, r, unread(err, limit))
+			s.refuse(w, r, err)
 			return
 		}
 		if ok && (len(b) > 0 || !want.optional) {
@@ -73,6 +71,22 @@ func (s *server) strictBody(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(b))
 		next.ServeHTTP(w, r)
 	})
+}
+
+// received reads a body whole.
+func received(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	// A body that trickles in would hold its connection for ever. Not every writer knows deadlines; then there is none.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	var b bytes.Buffer
+	if r.ContentLength > 0 {
+		b.Grow(int(min(r.ContentLength, limit)) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if err != nil {
+		return nil, unread(err, limit)
+	}
+	return b.Bytes(), nil
 }
 
 func unread(err error, limit int64) error {

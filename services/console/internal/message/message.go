@@ -19,6 +19,12 @@ const (
 	Differs            Kind = "differs"
 	ImportRows         Kind = "import_rows"
 	Halted             Kind = "halted"
+	SlotMissed         Kind = "slot_missed"  // has the button: the whole job of the account
+	NoEffect           Kind = "no_effect"    // confirmed here, not shipped at Amazon
+	OnItsWay           Kind = "on_its_way"   // cancelled at Amazon, the parcel is on its way
+	StillOpen          Kind = "still_open"   // excluded, and nobody has reported it
+	AccessEnds         Kind = "access_ends"  // authorisation or secret: Count days are left
+	EditRefused        Kind = "edit_refused" // confirmed, and Amazon has refused a later edit
 )
 
 // Phase is where a message stands.
@@ -41,11 +47,16 @@ type Message struct {
 	At         time.Time             `json:"at"`               // when it was raised
 	Count      int                   `json:"count"`            // shipments, rows or reports it was raised for
 	Detail     string                `json:"detail,omitempty"` // file, or why a connection is halted
+	Held       int                   `json:"held,omitempty"`   // transmission_failed: how many more the run held back for the same reason
+	Slot       time.Time             `json:"slot,omitzero"`    // slot_missed: the newest slot that did not run
+	Slots      int                   `json:"slots,omitempty"`  // slot_missed: how many did not since the last run
 	ClearedAt  time.Time             `json:"clearedAt,omitzero"`
 	ClearedFor string                `json:"clearedFor,omitempty"` // why it was cleared
 
 	Revision uint64 `json:"-"` // for the next compare-and-set
 }
 
-// Button reports whether the message offers to send what it lists.
-func (m Message) Button() bool { return m.Kind == TransmissionFailed && m.Phase == Raised }
+// Button reports whether the message offers to send what it lists, or to run the job that did not.
+func (m Message) Button() bool {
+	return (m.Kind == TransmissionFailed || m.Kind == SlotMissed) && m.Phase == Raised
+}

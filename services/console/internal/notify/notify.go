@@ -9,6 +9,7 @@ import (
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
+	"github.com/fertig-project/fertig/shared/orders"
 	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/stream"
@@ -39,6 +40,10 @@ type View interface {
 	Deferred(ctx context.Context, a shipment.AccountID, until time.Time) (int, error)
 	// Expired counts the expired shipments of every account that has some.
 	Expired(ctx context.Context) (map[shipment.AccountID]int, error)
+	// Waiting counts the shipments of an account that wait for a run.
+	Waiting(ctx context.Context, a shipment.AccountID) (int, error)
+	// Found counts what reconciliations left for somebody to look at.
+	Found(ctx context.Context) (Findings, error)
 	// Seen returns the ledger sequence the view has passed.
 	Seen(ctx context.Context) (uint64, error)
 }
@@ -56,6 +61,11 @@ type Input interface {
 	Follow(ctx context.Context, since time.Time, hear func(door.Rejected)) error
 }
 
+// Sweeps tells of reconciliations: of the last one of every connection, and then of new ones.
+type Sweeps interface {
+	FollowSweeps(ctx context.Context, hear func(orders.Sweep)) error
+}
+
 // Config is what the notifier works with. Only Pause and Now have defaults.
 type Config struct {
 	Leases   Leases
@@ -64,6 +74,7 @@ type Config struct {
 	View     View
 	Book     Book
 	Input    Input
+	Sweeps   Sweeps
 	Settings func() settings.Set
 	Logger   *slog.Logger
 	Now      func() time.Time

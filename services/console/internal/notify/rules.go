@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/shared/job"
@@ -11,12 +12,16 @@ import (
 )
 
 // settle brings the messages in line with what is there, given the accounts' runs that have finished since.
-func (n *Notifier) settle(ctx context.Context, finished map[shipment.AccountID]job.Log) error {
+func (n *Notifier) settle(ctx context.Context, finished map[shipment.AccountID]job.Log, missed map[shipment.AccountID][]job.Log, busy map[shipment.ConnectionID]bool) error {
 	open, err := n.cfg.Book.Open(ctx)
 	if err != nil {
 		return err
 	}
 	expired, err := n.cfg.View.Expired(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := n.cfg.View.Found(ctx)
 	if err != nil {
 		return err
 	}
@@ -26,10 +31,22 @@ func (n *Notifier) settle(ctx context.Context, finished map[shipment.AccountID]j
 		}
 		for _, a := range c.Accounts {
 			run, ran := finished[a.ID]
-			if err := n.failed(ctx, c, a, of(open, message.TransmissionFailed, a.ID), run, ran); err != nil {
+			told := of(open, message.TransmissionFailed, a.ID)
+			if err := n.failed(ctx, c, a, told, run, ran); err != nil {
 				return err
 			}
-			if err := n.aged(ctx, c, a, of(open, message.Expired, a.ID), expired[a.ID]); err != nil {
+			if !ran && !busy[c.ID] {
+				if err := n.late(ctx, c, a, told, found[a.ID][message.NoEffect]); err != nil {
+					return err
+				}
+			}
+			if err := n.idle(ctx, c, a, of(open, message.SlotMissed, a.ID), missed[a.ID]); err != nil {
+				return err
+			}
+			if err := n.standing(ctx, message.Expired, c, a, of(open, message.Expired, a.ID), expired[a.ID]); err != nil {
+				return err
+			}
+			if err := n.different(ctx, c, a, open, found[a.ID]); err != nil {
 				return err
 			}
 		}
@@ -58,7 +75,7 @@ func (n *Notifier) failed(ctx context.Context, c settings.Connection, a settings
 		}
 		if count > 0 {
 			m := message.Message{ID: fmt.Sprintf("%s.%s.%s", message.TransmissionFailed, a.ID, run.RunID), Kind: message.TransmissionFailed,
-				Connection: c.ID, Account: a.ID, Run: run.RunID, At: run.At, Count: count}
+				Connection: c.ID, Account: a.ID, Run: run.RunID, At: run.At, Count: count, Held: held(run, c)}
 			// The new one first: a crash in between leaves two, of which the next look clears the old one.
 			if _, err := n.cfg.Book.Raise(ctx, m); err != nil {
 				return err
@@ -84,6 +101,36 @@ func (n *Notifier) failed(ctx context.Context, c settings.Connection, a settings
 	return nil
 }
 
+// lateAfter is how long a shipment has been deferred before it counts as deferred after its run: the run's own end, which
+// speaks of all it has deferred, comes sooner.
+const lateAfter = 10 * time.Second
+
+// late raises a message about shipments that were deferred after their run had ended, when Amazon had been asked what
+// became of them. It speaks of all that are deferred, so it takes the place of the one before. elsewhere is how many another
+// message speaks of.
+func (n *Notifier) late(ctx context.Context, c settings.Connection, a settings.Account, open []message.Message, elsewhere int) error {
+	at := n.cfg.Now().UTC()
+	old, err := n.cfg.View.Deferred(ctx, a.ID, at.Add(-lateAfter))
+	if old -= elsewhere; err != nil || old <= 0 {
+		return err
+	}
+	if len(open) > 0 {
+		spoken, err := n.cfg.View.Deferred(ctx, a.ID, open[0].At)
+		if err != nil || spoken >= old {
+			return err
+		}
+	}
+	all, err := n.cfg.View.Deferred(ctx, a.ID, at)
+	if err != nil {
+		return err
+	}
+	if _, err := n.cfg.Book.Raise(ctx, message.Message{ID: fmt.Sprintf("%s.%s.late-%d", message.TransmissionFailed, a.ID, at.UnixMilli()), Kind: message.TransmissionFailed,
+		Connection: c.ID, Account: a.ID, At: at, Count: all}); err != nil {
+		return err
+	}
+	return n.clear(ctx, open, "more were deferred since")
+}
+
 // newer reports whether the run is not the one, or before the one, that raised an open message.
 func newer(open []message.Message, run job.Log) bool {
 	for _, m := range open {
@@ -94,29 +141,23 @@ func newer(open []message.Message, run job.Log) bool {
 	return true
 }
 
+// leftHeld is how a run says that it held shipments back that would only have met the same refusal.
+const leftHeld = "held"
+
+// held is how many shipments a run held back, where they can only be of one account.
+func held(l job.Log, c settings.Connection) int {
+	if len(l.Trigger.Accounts) == 1 || len(c.Accounts) == 1 || len(l.ByAccount) == 1 {
+		return l.Left[leftHeld]
+	}
+	return 0
+}
+
 // failures is how many shipments of an account a run left deferred.
 func failures(l job.Log, a shipment.AccountID) int {
 	if l.ByAccount == nil {
 		return l.Counts.Deferred
 	}
 	return l.ByAccount[a].Deferred
-}
-
-// aged keeps an account's message about expired shipments. More of them than it speaks of make a new one.
-func (n *Notifier) aged(ctx context.Context, c settings.Connection, a settings.Account, open []message.Message, count int) error {
-	if count == 0 {
-		return n.clear(ctx, open, "nothing is expired any more")
-	}
-	if len(open) > 0 && open[0].Count >= count {
-		return nil
-	}
-	at := n.cfg.Now().UTC()
-	_, err := n.cfg.Book.Raise(ctx, message.Message{ID: fmt.Sprintf("%s.%s.%d", message.Expired, a.ID, at.UnixMilli()), Kind: message.Expired,
-		Connection: c.ID, Account: a.ID, At: at, Count: count})
-	if err != nil {
-		return err
-	}
-	return n.clear(ctx, open, "more have expired")
 }
 
 // leftHalted is how a run says that it stopped because Amazon refuses the connection.

@@ -41,6 +41,9 @@ type Bulk struct {
 // caller's choice: repeated with the same one, no second run is started; it may be empty.
 func (o *Ops) Replay(ctx context.Context, a Actor, sel Selection, comment, op string) (Bulk, error) {
 	b, why, err := o.bulk(ctx, a, sel, comment, func(last shipment.Entry) (shipment.Event, error) {
+		if last.After.Edited() { // Amazon has it; what waits is the edit
+			return shipment.Event{Type: shipment.Noted}, nil
+		}
 		return shipment.Event{Type: shipment.Requeued, Waiver: true}, nil
 	})
 	if err != nil || b.Done == 0 {
@@ -215,7 +218,7 @@ func (o *Ops) each(ctx context.Context, a Actor, keys []shipment.Key, why string
 
 // oneByOne calls do for each index, a few at a time, and returns when all have ended.
 func (o *Ops) oneByOne(ctx context.Context, indexes []int, do func(i int)) {
-	slots := make(chan struct{}, 16)
+	slots := make(chan struct{}, 64)
 	var wg sync.WaitGroup
 	for _, i := range indexes {
 		slots <- struct{}{}

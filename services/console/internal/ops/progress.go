@@ -52,7 +52,7 @@ func (o *Ops) relay(ctx context.Context, a Actor, of shipment.ConnectionID, run 
 			return false, nil
 		}
 		l, err := o.cfg.Board.Last(ctx, of, run)
-		if l = a.limited(l); err == nil && (l.Phase == job.Finished || l.Phase == job.Joined) {
+		if l = a.limited(l); err == nil && l.Phase.Ended() {
 			hear(job.Progress{RunID: run, Connection: of, At: l.At, Done: l.Counts.Attempts, Total: l.Counts.Attempts,
 				Confirmed: l.Counts.Confirmed, Deferred: l.Counts.Deferred, Ended: true})
 			return true, nil

@@ -140,6 +140,9 @@ func (o *Ops) Shipment(ctx context.Context, a Actor, k shipment.Key) (Detail, er
 
 // RemedyFor is what helps against the last answer a shipment got, empty when there is nothing to do.
 func RemedyFor(s shipment.Shipment) outcome.Text {
+	if s.Shown != nil && s.Fingerprint != "" && s.Fingerprint == s.Shown.Finding.Print() {
+		return outcome.RemedyFor(s.Shown.Finding)
+	}
 	if s.Answer == nil || s.State != shipment.Deferred && s.State != shipment.Doubt && s.State != shipment.Expired {
 		return outcome.Text{}
 	}

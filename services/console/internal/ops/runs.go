@@ -21,7 +21,7 @@ type Run struct {
 }
 
 // Ended reports whether nothing more happens in the run.
-func (r Run) Ended() bool { return r.Log.Phase == job.Finished || r.Log.Phase == job.Joined }
+func (r Run) Ended() bool { return r.Log.Phase.Ended() }
 
 // MaxRuns bounds a list of runs.
 const MaxRuns = 500

@@ -19,6 +19,7 @@ type Schedule struct {
 	Off         bool
 	PausedUntil time.Time   // zero, or in the future
 	Next        []time.Time // the next five, in the schedule's zone; none while it is off
+	Clashes     []job.Clash // times that meet a change of clocks within a year
 }
 
 // nextRuns is how many coming runs are shown.
@@ -36,7 +37,7 @@ func (o *Ops) Schedules(_ context.Context, a Actor) ([]Schedule, error) {
 			if !a.Sees(acc.ID) {
 				continue
 			}
-			s := Schedule{Account: acc.ID, Connection: c.ID, Name: acc.Name, Cron: acc.Schedule.Cron, Zone: acc.Schedule.Zone, Off: acc.Schedule.Off, Next: upcoming(acc.Schedule, now)}
+			s := Schedule{Account: acc.ID, Connection: c.ID, Name: acc.Name, Cron: acc.Schedule.Cron, Zone: acc.Schedule.Zone, Off: acc.Schedule.Off, Next: upcoming(acc.Schedule, now), Clashes: job.Clashes(acc.Schedule, now)}
 			if acc.PausedUntil.After(now) {
 				s.PausedUntil = acc.PausedUntil
 			}

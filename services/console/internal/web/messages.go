@@ -18,19 +18,22 @@ const maxGroups = 5
 func (c *call) shown(m message.Message, runs []ops.Run) page.Message {
 	_, a := c.account(m.Account)
 	out := page.Message{ID: m.ID, Kind: string(m.Kind), Account: string(m.Account), Zone: a.Schedule.Location(), N: m.Count, Shipments: m.Count,
-		RaisedAt: m.At, ClearedAt: m.ClearedAt, OrdersURL: "/orders?" + url.Values{"message": {m.ID}}.Encode(), Detail: m.Detail,
+		RaisedAt: m.At, ClearedAt: m.ClearedAt, OrdersURL: "/orders?" + url.Values{"message": {m.ID}}.Encode(), Detail: m.Detail, Held: m.Held,
 		Update: c.button(page.Action{ID: "message-update", Label: "action.update", URL: "/messages/" + url.PathEscape(m.ID) + "/update", Main: true})}
+	if m.Kind == message.SlotMissed {
+		out.Slot, out.Slots, out.Update.Label = m.Slot, m.Slots, "action.run"
+	}
 	if out.Account == "" {
 		out.Account = string(m.Connection)
 	}
 	if !m.Button() {
-		if out.Update.ID = ""; m.Kind != message.Expired {
+		if out.Update.ID = ""; !hasOrders(m.Kind) {
 			out.OrdersURL = ""
 		}
 		return out
 	}
 	for _, r := range runs {
-		if r.Trigger.Kind == job.Message && r.Connection == m.Connection && r.Trigger.DeferredUntil.Equal(m.At) && r.Trigger.Scoped(m.Account) && r.Log.Phase == job.Started {
+		if r.Log.Phase == job.Started && r.Connection == m.Connection && r.Trigger.Scoped(m.Account) && answers(r.Trigger, m) {
 			out.Busy, out.RunURL = true, page.RunURL(r.ID)
 			out.Update.Why, out.Update.Main = page.Say("why.busy"), false
 		}
@@ -40,11 +43,28 @@ func (c *call) shown(m message.Message, runs []ops.Run) page.Message {
 		return out // the message itself is worth showing without its groups
 	}
 	out.N, out.Shipments = len(distinct(got.Items)), got.Total
+	if m.Kind == message.SlotMissed { // it is about the job, not about what Amazon said to some
+		out.N = got.Total
+		return out
+	}
 	if got.Total > len(got.Items) {
 		out.N = got.Total
 	}
 	out.Groups = groups(got.Items, out.OrdersURL)
 	return out
+}
+
+// hasOrders reports whether a message without a button speaks of shipments that can be listed.
+func hasOrders(k message.Kind) bool {
+	return k == message.Expired || k == message.NoEffect || k == message.OnItsWay || k == message.StillOpen || k == message.EditRefused
+}
+
+// answers reports whether a run does what the message's button asks for.
+func answers(t job.Trigger, m message.Message) bool {
+	if m.Kind == message.SlotMissed {
+		return t.Scope == job.All && t.At.After(m.Slot)
+	}
+	return t.Kind == job.Message && t.DeferredUntil.Equal(m.At)
 }
 
 func distinct(in []shipment.Shipment) map[string]bool {

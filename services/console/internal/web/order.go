@@ -100,6 +100,7 @@ func (c *call) correct(k shipment.Key) error {
 	}
 	_, a := c.account(d.Shipment.Account)
 	change, problems := c.correction(form, d.Shipment, a.Schedule.Location())
+	change.Sent = d.Shipment.State == shipment.Confirmed // the page has said what that means
 	rest := ""
 	if len(problems) == 0 {
 		if _, err = c.cfg.Ops.Correct(c.ctx(), c.who, k, change, form.Comment); err != nil {

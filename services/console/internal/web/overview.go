@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/fertig-project/fertig/services/console/internal/ops"
 	"github.com/fertig-project/fertig/services/console/internal/web/page"
@@ -73,6 +74,11 @@ func (c *call) line(a ops.Account, o ops.AccountOverview, runs []ops.Run) page.A
 			}
 			continue
 		case job.Finished:
+		case job.Missed:
+			if r.Trigger.Slot.After(l.Missed) {
+				l.Missed = r.Trigger.Slot
+			}
+			continue
 		default:
 			continue
 		}
@@ -80,6 +86,9 @@ func (c *call) line(a ops.Account, o ops.AccountOverview, runs []ops.Run) page.A
 		l.Last = &page.LastRun{At: r.Log.StartedAt, Confirmed: n.Confirmed, Deferred: n.Deferred, Doubt: n.Doubt, Other: n.NotRequired + n.Closed + n.Expired, URL: page.RunURL(r.ID)}
 		if l.Last.At.IsZero() {
 			l.Last.At = r.Log.At
+		}
+		if l.Last.At.After(l.Missed) {
+			l.Missed = time.Time{} // made up for
 		}
 		break
 	}
@@ -101,8 +110,8 @@ func (c *call) health(accounts []ops.Account) []page.Health {
 
 // halted is why a connection gets no access to Amazon, empty when it does.
 func halted(s ops.Status) string {
-	if s.TokenBreaker.State != "open" {
-		return ""
+	if s.Halted != "" || s.TokenBreaker.State != "open" {
+		return s.Halted
 	}
 	return s.TokenBreaker.Reason
 }

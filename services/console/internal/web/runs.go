@@ -37,7 +37,7 @@ func (c *call) runs() error {
 	p.Change = change
 	for _, s := range plans {
 		_, a := c.account(s.Account)
-		row := page.Schedule{Account: string(s.Account), Name: title(a), Cron: s.Cron, ZoneID: s.Zone, Zone: a.Schedule.Location(), Off: s.Off, PausedUntil: s.PausedUntil, Next: s.Next,
+		row := page.Schedule{Account: string(s.Account), Name: title(a), Cron: s.Cron, ZoneID: s.Zone, Zone: a.Schedule.Location(), Off: s.Off, PausedUntil: s.PausedUntil, Next: s.Next, Clashes: s.Clashes,
 			RunNow: c.button(page.Action{ID: "run-" + string(s.Account), Label: "action.run", URL: "/runs/new?for=" + url.QueryEscape(string(s.Account)), Link: true})}
 		p.Schedules = append(p.Schedules, row)
 	}
@@ -73,7 +73,9 @@ func (c *call) runRow(r ops.Run, now map[string]*job.Progress) page.RunRow {
 	if row.Started.IsZero() {
 		row.Started = r.Trigger.At
 	}
-	if r.Ended() {
+	if r.Log.Phase == job.Missed {
+		row.Started, row.Ended = r.Trigger.Slot, r.Trigger.Slot
+	} else if r.Ended() {
 		row.Ended = r.Log.At
 	} else {
 		row.Progress = now[r.ID]

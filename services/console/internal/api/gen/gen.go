@@ -236,16 +236,17 @@ func (e HistoryEntryType) Valid() bool {
 
 // Defines values for Kind.
 const (
-	KindByHand     Kind = "by_hand"
-	KindCancelled  Kind = "cancelled"
-	KindElsewhere  Kind = "elsewhere"
-	KindIncomplete Kind = "incomplete"
-	KindOperator   Kind = "operator"
-	KindRejected   Kind = "rejected"
-	KindReturned   Kind = "returned"
-	KindThrottled  Kind = "throttled"
-	KindTransient  Kind = "transient"
-	KindWithdrawn  Kind = "withdrawn"
+	KindByHand      Kind = "by_hand"
+	KindCancelled   Kind = "cancelled"
+	KindEditRefused Kind = "edit_refused"
+	KindElsewhere   Kind = "elsewhere"
+	KindIncomplete  Kind = "incomplete"
+	KindOperator    Kind = "operator"
+	KindRejected    Kind = "rejected"
+	KindReturned    Kind = "returned"
+	KindThrottled   Kind = "throttled"
+	KindTransient   Kind = "transient"
+	KindWithdrawn   Kind = "withdrawn"
 )
 
 // Valid indicates whether the value is a known member of the Kind enum.
@@ -254,6 +255,8 @@ func (e Kind) Valid() bool {
 	case KindByHand:
 		return true
 	case KindCancelled:
+		return true
+	case KindEditRefused:
 		return true
 	case KindElsewhere:
 		return true
@@ -278,23 +281,41 @@ func (e Kind) Valid() bool {
 
 // Defines values for MessageKind.
 const (
+	MessageKindAccessEnds         MessageKind = "access_ends"
 	MessageKindDiffers            MessageKind = "differs"
+	MessageKindEditRefused        MessageKind = "edit_refused"
 	MessageKindExpired            MessageKind = "expired"
 	MessageKindHalted             MessageKind = "halted"
 	MessageKindImportRows         MessageKind = "import_rows"
+	MessageKindNoEffect           MessageKind = "no_effect"
+	MessageKindOnItsWay           MessageKind = "on_its_way"
+	MessageKindSlotMissed         MessageKind = "slot_missed"
+	MessageKindStillOpen          MessageKind = "still_open"
 	MessageKindTransmissionFailed MessageKind = "transmission_failed"
 )
 
 // Valid indicates whether the value is a known member of the MessageKind enum.
 func (e MessageKind) Valid() bool {
 	switch e {
+	case MessageKindAccessEnds:
+		return true
 	case MessageKindDiffers:
+		return true
+	case MessageKindEditRefused:
 		return true
 	case MessageKindExpired:
 		return true
 	case MessageKindHalted:
 		return true
 	case MessageKindImportRows:
+		return true
+	case MessageKindNoEffect:
+		return true
+	case MessageKindOnItsWay:
+		return true
+	case MessageKindSlotMissed:
+		return true
+	case MessageKindStillOpen:
 		return true
 	case MessageKindTransmissionFailed:
 		return true
@@ -395,6 +416,7 @@ const (
 	Asked    RunPhase = "asked"
 	Finished RunPhase = "finished"
 	Joined   RunPhase = "joined"
+	Missed   RunPhase = "missed"
 	Started  RunPhase = "started"
 )
 
@@ -406,6 +428,8 @@ func (e RunPhase) Valid() bool {
 	case Finished:
 		return true
 	case Joined:
+		return true
+	case Missed:
 		return true
 	case Started:
 		return true
@@ -429,6 +453,36 @@ func (e RunScope) Valid() bool {
 	case RunScopeList:
 		return true
 	case RunScopeMessage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ShownFinding.
+const (
+	ShownFindingCancelled ShownFinding = "cancelled"
+	ShownFindingNoEffect  ShownFinding = "no_effect"
+	ShownFindingNotOurs   ShownFinding = "not_ours"
+	ShownFindingOnItsWay  ShownFinding = "on_its_way"
+	ShownFindingShipped   ShownFinding = "shipped"
+	ShownFindingStillOpen ShownFinding = "still_open"
+)
+
+// Valid indicates whether the value is a known member of the ShownFinding enum.
+func (e ShownFinding) Valid() bool {
+	switch e {
+	case ShownFindingCancelled:
+		return true
+	case ShownFindingNoEffect:
+		return true
+	case ShownFindingNotOurs:
+		return true
+	case ShownFindingOnItsWay:
+		return true
+	case ShownFindingShipped:
+		return true
+	case ShownFindingStillOpen:
 		return true
 	default:
 		return false
@@ -694,6 +748,9 @@ type ConnectionHealth struct {
 	BreakerSince  *time.Time               `json:"breakerSince,omitempty"`
 	Burst         *int                     `json:"burst,omitempty"`
 
+	// Halted Why Amazon refuses the connection as a whole; absent while it is not known to. It is probed, and a run follows when it is let in again
+	Halted *string `json:"halted,omitempty"`
+
 	// Known false: no dispatcher answered in time
 	Known bool `json:"known"`
 
@@ -718,6 +775,45 @@ type ConnectionHealthTokenBreaker string
 // ConnectionId defines model for ConnectionId.
 type ConnectionId = string
 
+// CorrectManyRequest Either keys or a filter. What is left out stays as it is; with nothing but sent, packages are sent again with the carrier mapping as it is now
+type CorrectManyRequest struct {
+	Carrier *string `json:"carrier,omitempty"`
+
+	// Comment Why; it stays in the history
+	Comment Comment `json:"comment"`
+
+	// Filter As the parameters of the list
+	Filter *Filter `json:"filter,omitempty"`
+	Keys   *[]Key  `json:"keys,omitempty"`
+
+	// Preview Only say what it would do
+	Preview *bool `json:"preview,omitempty"`
+
+	// Sent Also packages that Amazon has confirmed already
+	Sent    *bool   `json:"sent,omitempty"`
+	Service *string `json:"service,omitempty"`
+
+	// ShippedAt RFC 3339 with a zone, or a date
+	ShippedAt *string `json:"shippedAt,omitempty"`
+}
+
+// CorrectManyResponse defines model for CorrectManyResponse.
+type CorrectManyResponse struct {
+	// Done Corrected, or with preview: would be
+	Done int `json:"done"`
+
+	// Edits Of these at Amazon already
+	Edits  int `json:"edits"`
+	Failed int `json:"failed"`
+
+	// Items What became of each; with preview only those that cannot be corrected
+	Items []BulkItem `json:"items"`
+
+	// MostEdited How often one of those was edited before
+	MostEdited *int `json:"mostEdited,omitempty"`
+	Text       Text `json:"text"`
+}
+
 // CorrectRequest defines model for CorrectRequest.
 type CorrectRequest struct {
 	Carrier *string `json:"carrier,omitempty"`
@@ -726,7 +822,10 @@ type CorrectRequest struct {
 	Comment Comment `json:"comment"`
 
 	// Items Empty means the whole order
-	Items   *[]Item `json:"items,omitempty"`
+	Items *[]Item `json:"items,omitempty"`
+
+	// Sent Also if Amazon has confirmed the package already: then it is an edit of that package, of which Amazon takes a limited number
+	Sent    *bool   `json:"sent,omitempty"`
 	Service *string `json:"service,omitempty"`
 
 	// ShippedAt RFC 3339 with a zone, or a date
@@ -788,11 +887,14 @@ type HistoryEntry struct {
 	Id      string    `json:"id"`
 
 	// Kind Why it was deferred, how it was confirmed, why it was closed
-	Kind     *Kind            `json:"kind,omitempty"`
-	Run      *string          `json:"run,omitempty"`
-	Sequence int64            `json:"sequence"`
-	State    State            `json:"state"`
-	Type     HistoryEntryType `json:"type"`
+	Kind     *Kind   `json:"kind,omitempty"`
+	Run      *string `json:"run,omitempty"`
+	Sequence int64   `json:"sequence"`
+
+	// Shown What Amazon showed when the last reconciliation that had something to say compared the order with the ledger
+	Shown *Shown           `json:"shown,omitempty"`
+	State State            `json:"state"`
+	Type  HistoryEntryType `json:"type"`
 }
 
 // HistoryEntryType defines model for HistoryEntry.Type.
@@ -854,14 +956,23 @@ type Message struct {
 	Account *string   `json:"account,omitempty"`
 	At      time.Time `json:"at"`
 
-	// Button Whether it offers to send what it lists
-	Button     bool        `json:"button"`
-	Connection *string     `json:"connection,omitempty"`
-	Count      int         `json:"count"`
-	Detail     *string     `json:"detail,omitempty"`
-	Id         string      `json:"id"`
-	Kind       MessageKind `json:"kind"`
-	Run        *string     `json:"run,omitempty"`
+	// Button Whether it offers to send what it lists, or to run the job now
+	Button     bool    `json:"button"`
+	Connection *string `json:"connection,omitempty"`
+	Count      int     `json:"count"`
+	Detail     *string `json:"detail,omitempty"`
+
+	// Held transmission_failed: how many more were held back for the same reason; the button sends them, too
+	Held *int        `json:"held,omitempty"`
+	Id   string      `json:"id"`
+	Kind MessageKind `json:"kind"`
+	Run  *string     `json:"run,omitempty"`
+
+	// Slot slot_missed: the newest slot that did not run
+	Slot *time.Time `json:"slot,omitempty"`
+
+	// Slots slot_missed: how many did not since the last run
+	Slots *int `json:"slots,omitempty"`
 }
 
 // MessageKind defines model for Message.Kind.
@@ -990,18 +1101,20 @@ type Run struct {
 	Kind     RunKind `json:"kind"`
 
 	// Left Why and how many were not tried
-	Left      *map[string]int `json:"left,omitempty"`
-	Phase     RunPhase        `json:"phase"`
-	Reason    *string         `json:"reason,omitempty"`
-	Scope     RunScope        `json:"scope"`
-	Slot      *time.Time      `json:"slot,omitempty"`
-	StartedAt *time.Time      `json:"startedAt,omitempty"`
+	Left *map[string]int `json:"left,omitempty"`
+
+	// Phase missed: a slot that fell due when no scheduler was running and was found too late
+	Phase     RunPhase   `json:"phase"`
+	Reason    *string    `json:"reason,omitempty"`
+	Scope     RunScope   `json:"scope"`
+	Slot      *time.Time `json:"slot,omitempty"`
+	StartedAt *time.Time `json:"startedAt,omitempty"`
 }
 
 // RunKind defines model for Run.Kind.
 type RunKind string
 
-// RunPhase defines model for Run.Phase.
+// RunPhase missed: a slot that fell due when no scheduler was running and was found too late
 type RunPhase string
 
 // RunScope defines model for Run.Scope.
@@ -1056,7 +1169,10 @@ type Schedule struct {
 	Next        []time.Time  `json:"next"`
 	Off         bool         `json:"off"`
 	PausedUntil *time.Time   `json:"pausedUntil,omitempty"`
-	Zone        string       `json:"zone"`
+
+	// Warnings Times that meet a change of clocks within a year
+	Warnings *[]Text `json:"warnings,omitempty"`
+	Zone     string  `json:"zone"`
 }
 
 // ScheduleList defines model for ScheduleList.
@@ -1098,6 +1214,9 @@ type Shipment struct {
 	Package string  `json:"package"`
 	Remedy  *Text   `json:"remedy,omitempty"`
 
+	// Shown What Amazon showed when the last reconciliation that had something to say compared the order with the ledger
+	Shown *Shown `json:"shown,omitempty"`
+
 	// Since In this state since
 	Since time.Time `json:"since"`
 	State State     `json:"state"`
@@ -1138,6 +1257,22 @@ type ShipmentPage struct {
 	Next  *string `json:"next,omitempty"`
 	Total int     `json:"total"`
 }
+
+// Shown What Amazon showed when the last reconciliation that had something to say compared the order with the ledger
+type Shown struct {
+	// At Of the reading
+	At      time.Time    `json:"at"`
+	Finding ShownFinding `json:"finding"`
+
+	// Packages References of the packages Amazon knows
+	Packages *[]string `json:"packages,omitempty"`
+
+	// Status The order's, in Amazon's words
+	Status string `json:"status"`
+}
+
+// ShownFinding defines model for Shown.Finding.
+type ShownFinding string
 
 // StartRunRequest defines model for StartRunRequest.
 type StartRunRequest struct {
@@ -1273,6 +1408,9 @@ type CorrectShipmentJSONRequestBody = CorrectRequest
 // CloseShipmentsJSONRequestBody defines body for CloseShipments for application/json ContentType.
 type CloseShipmentsJSONRequestBody = CloseRequest
 
+// CorrectShipmentsJSONRequestBody defines body for CorrectShipments for application/json ContentType.
+type CorrectShipmentsJSONRequestBody = CorrectManyRequest
+
 // ExcludeShipmentsJSONRequestBody defines body for ExcludeShipments for application/json ContentType.
 type ExcludeShipmentsJSONRequestBody = BulkRequest
 
@@ -1338,6 +1476,9 @@ type ServerInterface interface {
 	// CloseShipments End shipments without transmission
 	// (POST /api/v1/shipments:close)
 	CloseShipments(w http.ResponseWriter, r *http.Request)
+	// CorrectShipments Correct carrier, service or ship date of many shipments
+	// (POST /api/v1/shipments:correct)
+	CorrectShipments(w http.ResponseWriter, r *http.Request)
 	// ExcludeShipments Take shipments out of automatic transmission
 	// (POST /api/v1/shipments:exclude)
 	ExcludeShipments(w http.ResponseWriter, r *http.Request)
@@ -1935,6 +2076,20 @@ func (siw *ServerInterfaceWrapper) CloseShipments(w http.ResponseWriter, r *http
 	handler.ServeHTTP(w, r)
 }
 
+// CorrectShipments operation middleware
+func (siw *ServerInterfaceWrapper) CorrectShipments(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CorrectShipments(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // ExcludeShipments operation middleware
 func (siw *ServerInterfaceWrapper) ExcludeShipments(w http.ResponseWriter, r *http.Request) {
 
@@ -2129,6 +2284,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments", wrapper.ReportShipments)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/shipments/{connection}/{order}/{package}", wrapper.GetShipment)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments/{connection}/{order}/{package}/correct", wrapper.CorrectShipment)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments:correct", wrapper.CorrectShipments)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments:replay", wrapper.ReplayShipments)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments:exclude", wrapper.ExcludeShipments)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments:include", wrapper.IncludeShipments)
@@ -2887,6 +3043,45 @@ func (response CloseShipmentsdefaultJSONResponse) VisitCloseShipmentsResponse(w 
 	return err
 }
 
+type CorrectShipmentsRequestObject struct {
+	Body *CorrectShipmentsJSONRequestBody
+}
+
+type CorrectShipmentsResponseObject interface {
+	VisitCorrectShipmentsResponse(w http.ResponseWriter) error
+}
+
+type CorrectShipments200JSONResponse CorrectManyResponse
+
+func (response CorrectShipments200JSONResponse) VisitCorrectShipmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CorrectShipmentsdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response CorrectShipmentsdefaultJSONResponse) VisitCorrectShipmentsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ExcludeShipmentsRequestObject struct {
 	Body *ExcludeShipmentsJSONRequestBody
 }
@@ -3130,6 +3325,9 @@ type StrictServerInterface interface {
 	// CloseShipments End shipments without transmission
 	// (POST /api/v1/shipments:close)
 	CloseShipments(ctx context.Context, request CloseShipmentsRequestObject) (CloseShipmentsResponseObject, error)
+	// CorrectShipments Correct carrier, service or ship date of many shipments
+	// (POST /api/v1/shipments:correct)
+	CorrectShipments(ctx context.Context, request CorrectShipmentsRequestObject) (CorrectShipmentsResponseObject, error)
 	// ExcludeShipments Take shipments out of automatic transmission
 	// (POST /api/v1/shipments:exclude)
 	ExcludeShipments(ctx context.Context, request ExcludeShipmentsRequestObject) (ExcludeShipmentsResponseObject, error)
@@ -3689,6 +3887,37 @@ func (sh *strictHandler) CloseShipments(w http.ResponseWriter, r *http.Request) 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CloseShipmentsResponseObject); ok {
 		if err := validResponse.VisitCloseShipmentsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CorrectShipments operation middleware
+func (sh *strictHandler) CorrectShipments(w http.ResponseWriter, r *http.Request) {
+	var request CorrectShipmentsRequestObject
+
+	var body CorrectShipmentsJSONRequestBody
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CorrectShipments(ctx, request.(CorrectShipmentsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CorrectShipments")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CorrectShipmentsResponseObject); ok {
+		if err := validResponse.VisitCorrectShipmentsResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -42,6 +42,10 @@ func explain(s shipment.Shipment, at Situation) Sentence {
 		switch {
 		case s.Kind == shipment.Incomplete:
 			return Say("explain.deferred.incomplete", "field", Say("field."+MissingField(s)))
+		case noEffect(s) && s.Kind == shipment.Rejected && !s.Changed:
+			return Say("explain.deferred.no_effect_again")
+		case noEffect(s) && !at.Next.IsZero():
+			return Say("explain.deferred.no_effect", "time", next)
 		case s.Kind == shipment.Rejected && !s.Changed:
 			return Say("explain.deferred.rejected")
 		case at.Next.IsZero():
@@ -56,8 +60,13 @@ func explain(s shipment.Shipment, at Situation) Sentence {
 		}
 		return Say("explain.doubt", "time", At{Time: s.Since, Zone: at.Zone})
 	case shipment.Confirmed:
-		if s.Kind == shipment.Elsewhere {
+		switch {
+		case s.Kind == shipment.Elsewhere:
 			return Say("explain.confirmed.elsewhere")
+		case s.Edited() && !at.Next.IsZero():
+			return Say("explain.edited", "time", next)
+		case s.Kind == shipment.EditRefused:
+			return Say("explain.edit_refused")
 		}
 		return Say("explain.confirmed", "time", At{Time: s.Since, Zone: at.Zone})
 	case shipment.Expired:
@@ -67,6 +76,9 @@ func explain(s shipment.Shipment, at Situation) Sentence {
 	}
 	return Say("explain." + string(s.State))
 }
+
+// noEffect reports whether a confirmation of the shipment turned out to be without effect.
+func noEffect(s shipment.Shipment) bool { return s.Fingerprint == shipment.NoEffect.Print() }
 
 // Lead is the catalogue key of a remedy in Fertig's own words; empty where Amazon's answer has one, or none is needed.
 func Lead(s shipment.Shipment) string {
@@ -81,7 +93,10 @@ func Lead(s shipment.Shipment) string {
 
 // Remedy is what the outcome catalogue says about a shipment's last answer while that still matters.
 func Remedy(s shipment.Shipment) outcome.Text {
-	if s.Answer == nil || s.State != shipment.Deferred && s.State != shipment.Doubt {
+	if s.Shown != nil && s.Fingerprint != "" && s.Fingerprint == s.Shown.Finding.Print() && (s.Kind != shipment.Transient || !noEffect(s)) {
+		return outcome.RemedyFor(s.Shown.Finding) // the first time without effect it is sent once more by itself
+	}
+	if s.Answer == nil || s.State != shipment.Deferred && s.State != shipment.Doubt && s.Kind != shipment.EditRefused {
 		return outcome.Text{}
 	}
 	r, _ := outcome.Lookup(s.Answer.Rule)
@@ -147,7 +162,7 @@ func Editable(role Role, s shipment.Shipment) Sentence {
 	}
 	other := s.Data
 	other.Reference += "x"
-	return Allowed(s, shipment.Event{Type: shipment.Amended, Data: &other})
+	return Allowed(s, shipment.Event{Type: shipment.Amended, Data: &other, Edit: s.State == shipment.Confirmed})
 }
 
 // OrderActions are the buttons of a shipment's page.

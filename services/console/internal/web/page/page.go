@@ -322,7 +322,10 @@ type Message struct {
 	Update    Action
 	Busy      bool // a run about it is under way
 	RunURL    string
-	Detail    string // file, or why a connection is halted
+	Detail    string    // file, or why a connection is halted
+	Slot      time.Time // the slot that did not run
+	Slots     int       // how many did not since the last run
+	Held      int       // how many more wait for the same reason
 }
 
 // Slim reports whether the message is only a line: it lists nothing and has no button.
@@ -355,6 +358,7 @@ type Schedule struct {
 	Off           bool
 	PausedUntil   time.Time
 	Next          []time.Time
+	Clashes       []job.Clash // times that meet a change of clocks
 	RunNow        Action
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fertig-project/fertig/services/console/internal/web/i18n"
+	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/outcome"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
@@ -86,6 +87,7 @@ func (r *Renderer) funcs(l i18n.Lang) template.FuncMap {
 		},
 		"num":   func(n int) string { return i18n.Number(l, int64(n)) },
 		"rate":  func(f float64) string { return i18n.Format(l, f) },
+		"clash": func(c job.Clash) string { return c.Text(string(l)) },
 		"when":  func(t time.Time, z *time.Location) template.HTML { return timeTag(l, t, z, "datetime") },
 		"clock": func(t time.Time, z *time.Location) template.HTML { return timeTag(l, t, z, "time") },
 		"until": func(now, t time.Time) template.HTML { return until(l, now, t) },

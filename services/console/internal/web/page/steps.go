@@ -42,6 +42,9 @@ func Steps(history []shipment.Entry) []Step {
 func RunURL(id string) string { return "/runs/" + id }
 
 func what(e shipment.Entry) Sentence {
+	if e.Shown != nil {
+		return Say("step.found." + string(e.Shown.Finding))
+	}
 	switch e.Type {
 	case shipment.Accepted:
 		return Say("step.accepted", "door", door(e.After.Data.Source))
