@@ -126,14 +126,14 @@ func TestDriversHaveTheirPlace(t *testing.T) {
 		allowed []string
 		why     string
 	}{
-		{[]string{"github.com/redis/go-redis"}, []string{"shared/view", "shared/redistest", "services/allinone/embedded"},
+		{[]string{"github.com/redis/go-redis"}, []string{"shared/view", "shared/redistest", "shared/connect/connectredis", "services/allinone/embedded"},
 			"Redis is a view: ask shared/view"},
 		{[]string{"github.com/nats-io/nats-server", "github.com/alicebob/miniredis"}, []string{"shared/natstest", "shared/redistest", "services/allinone/embedded"},
 			"servers are embedded by allinone only"},
 	}
 	for _, f := range files {
-		// Tests bring real servers along; a root package and a main open or pass on connections.
-		if f.test || strings.Contains(f.pkg, "/cmd/") {
+		// Tests and benches bring real servers along; a root package and a main open or pass on connections.
+		if f.test || strings.Contains(f.pkg, "/cmd/") || within(f.pkg, "services/allinone/bench") {
 			continue
 		}
 		for _, p := range places {

@@ -11,11 +11,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/fertig-project/fertig/shared/lifecycle"
 )
 
 // figure is one measured value with its target.
@@ -39,12 +40,21 @@ type bench struct {
 	fertig string // path of the built binary
 	scale  float64
 	store  string // where scaled measurements keep their streams
+
+	fleet    int    // connections of the fleet
+	waiting  int    // shipments of the backlog
+	profiles string // directory for CPU profiles; "" for none
 }
 
 func main() {
+	lifecycle.CollectSeldom(os.Getenv) // as the programs whose parts are measured here
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	do := run
+	if len(os.Args) > 1 && os.Args[1] == nodeCommand {
+		do = func(ctx context.Context) error { return node(ctx, os.Args[2:]) }
+	}
+	if err := do(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -59,30 +69,40 @@ func memory() string {
 	return os.TempDir()
 }
 
+// parts are all measurements, in the order in which they are taken.
+func parts() []part {
+	return []part{
+		{"start", start},
+		{"quota", quota},
+		{"scaled", scaled},
+		{"attempts", attempts},
+		{"latency", latency},
+		{"trigger", trigger},
+		{"fleet", fleet},
+		{"backlog", backlog},
+		{"rebuild", rebuild},
+		{"intake", intakeRates},
+		{"survive", survive},
+		{"cluster", cluster},
+		{"recon", recon},
+	}
+}
+
 func run(ctx context.Context) error {
 	var b bench
-	only := flag.String("only", "", "parts to measure, separated by commas: start, quota, scaled; default start and quota")
+	only := flag.String("only", "", "parts to measure, separated by commas; default all but scaled")
 	flag.StringVar(&b.fertig, "fertig", "bin/fertig", "the built binary")
 	flag.Float64Var(&b.scale, "scale", 20, "how many times faster than Amazon's 2 per second the scaled figures run")
 	flag.StringVar(&b.store, "store", memory(), "where the scaled figures keep their streams; in scaled time a pause of the disk would weigh that much more, so by default in memory")
-	profile := flag.String("cpuprofile", "", "write a CPU profile of this process (dispatcher, NATS, Redis) to a file")
+	flag.IntVar(&b.fleet, "fleet", 1000, "how many connections the fleet has")
+	flag.IntVar(&b.waiting, "waiting", 1_000_000, "how many shipments the backlog has")
+	flag.StringVar(&b.profiles, "profiles", "", "a directory for CPU profiles of the measured runs (dispatcher, NATS and what is embedded; not loading)")
 	flag.Parse()
-	if *profile != "" {
-		f, err := os.Create(*profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, time.Hour)
 	defer cancel()
 	all := map[string]float64{}
 	missed := 0
-	for _, p := range []part{{"start", start}, {"quota", quota}, {"scaled", scaled}} {
+	for _, p := range parts() {
 		if *only == "" && p.name == "scaled" || *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
 			continue
 		}

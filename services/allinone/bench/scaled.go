@@ -1,34 +1,20 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/fertig-project/fertig/services/allinone/embedded"
 	"github.com/fertig-project/fertig/services/amazonsim"
-	"github.com/fertig-project/fertig/services/dispatcher"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/event"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/ledger"
-	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
-	"github.com/fertig-project/fertig/shared/stream"
 )
 
 const (
@@ -66,12 +52,13 @@ func utilisation(ctx context.Context, b bench, latency time.Duration) (used floa
 		return 0, 0, err
 	}
 	defer os.RemoveAll(dir)
-	sim, err := startSimulator(ctx, b, dir, latency)
+	sim, err := startSimulator(ctx, b, dir, scenario{orders: shipments, rate: rate * b.scale, burst: burst,
+		latency: time.Duration(float64(latency) / b.scale), record: 4 * shipments})
 	if err != nil {
 		return 0, 0, err
 	}
 	defer sim.stop()
-	s, err := newStack(ctx, dir, sim.url, b.scale)
+	s, err := newStack(ctx, dir, sim.url, stackOptions{rate: rate * b.scale, burst: burst})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -83,52 +70,6 @@ func utilisation(ctx context.Context, b bench, latency time.Duration) (used floa
 		return 0, 0, err
 	}
 	return sim.account(ctx, b.scale)
-}
-
-// simulator is a simulator in a process of its own.
-type simulator struct {
-	url string
-	cmd *exec.Cmd
-}
-
-func startSimulator(ctx context.Context, b bench, dir string, latency time.Duration) (*simulator, error) {
-	sc := amazonsim.Scenario{AnyTrackingForm: true, RecordLimit: 4 * shipments,
-		Quotas: []amazonsim.Quota{{Operation: string(amazonsim.OpConfirmShipment), Rate: rate * b.scale, Burst: burst}}}
-	for n := range shipments {
-		sc.Orders = append(sc.Orders, amazonsim.Order{ID: order(n), MarketplaceID: "A1PA6795UKMFR9", Items: []amazonsim.Item{{ID: item(n), Quantity: 1}}})
-	}
-	if latency > 0 {
-		sc.Faults = []amazonsim.Fault{{Kind: amazonsim.FaultSlow, Operation: amazonsim.OpConfirmShipment, Delay: amazonsim.Duration(time.Duration(float64(latency) / b.scale))}}
-	}
-	data, err := json.Marshal(sc)
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(dir, "scenario.json")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, b.fertig, "simulator", "--listen", "127.0.0.1:0", "--scenario", file, "--log-level", "warn")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "endpoint: ")
-	if err != nil || !ok {
-		_ = cmd.Process.Kill()
-		return nil, fmt.Errorf("the simulator said %q: %w", line, err)
-	}
-	return &simulator{url: url, cmd: cmd}, nil
-}
-
-func (s *simulator) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait()
 }
 
 // account reads the simulator's own record: the share of the quota that was used, and the requests it refused.
@@ -161,99 +102,6 @@ func (s *simulator) account(ctx context.Context, scale float64) (used float64, r
 			}
 		}
 	}
-}
-
-func (s *simulator) record(ctx context.Context, after uint64) ([]amazonsim.Call, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/admin/record?after=%d&limit=5000", s.url, after), nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	var page struct{ Calls []amazonsim.Call }
-	return page.Calls, json.Unmarshal(raw, &page)
-}
-
-func order(n int) string { return fmt.Sprintf("900-%07d-%07d", n, n) }
-func item(n int) string  { return fmt.Sprintf("9%013d", n) }
-
-// stack is a dispatcher with embedded stores, and a door to it.
-type stack struct {
-	nats  *embedded.NATS
-	redis *embedded.Redis
-	nc    *nats.Conn
-	door  *door.Door
-	board *job.Board
-	stop  func()
-}
-
-func newStack(ctx context.Context, dir, amazon string, scale float64) (*stack, error) {
-	s := &stack{}
-	var err error
-	if s.nats, err = embedded.StartNATS(ctx, embedded.NATSOptions{Dir: filepath.Join(dir, "nats"), Logger: slog.New(slog.DiscardHandler)}); err != nil {
-		return nil, err
-	}
-	if s.nc, err = s.nats.Connect("bench"); err != nil {
-		return nil, err
-	}
-	if s.redis, err = embedded.OpenRedis(ctx, "", slog.New(slog.DiscardHandler)); err != nil {
-		return nil, err
-	}
-	js, err := jetstream.New(s.nc)
-	if err != nil {
-		return nil, err
-	}
-	if err := stream.Ensure(ctx, js, stream.Options{Replicas: 1}); err != nil {
-		return nil, err
-	}
-	conf, err := stream.OpenSettings(ctx, js)
-	if err != nil {
-		return nil, err
-	}
-	account := amazonsim.DefaultAccount()
-	c := settings.Connection{ID: "EU", Region: "eu", Mode: settings.ModeSimulator, Endpoint: amazon, TokenEndpoint: amazon + "/auth/o2/token",
-		ClientID: account.ClientID, ClientSecret: "env:SECRET", RefreshToken: "env:REFRESH",
-		Limits:   settings.Limits{ConfirmRate: rate * scale, ConfirmBurst: burst},
-		Accounts: []settings.Account{{ID: "DE", Marketplace: "A1PA6795UKMFR9"}}}.WithDefaults()
-	if err := conf.Seed(ctx, settings.Set{Connections: []settings.Connection{c}}); err != nil {
-		return nil, err
-	}
-	l, err := ledger.Open(ctx, s.nc)
-	if err != nil {
-		return nil, err
-	}
-	if s.door, err = door.Open(s.nc, l, conf, time.Now); err != nil {
-		return nil, err
-	}
-	if s.board, err = job.Open(s.nc); err != nil {
-		return nil, err
-	}
-	d, err := dispatcher.New(ctx, dispatcher.Config{NATS: s.nc, Redis: s.redis.Client, WarmQuota: true,
-		Secrets: func(ref string) (string, error) {
-			return map[string]string{"env:SECRET": account.ClientSecret, "env:REFRESH": account.RefreshToken}[ref], nil
-		}})
-	if err != nil {
-		return nil, err
-	}
-	running, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() { defer close(done); _ = d.Run(running) }()
-	s.stop = func() { cancel(); <-done }
-	return s, nil
-}
-
-func (s *stack) close() {
-	s.stop()
-	s.nc.Close()
-	_ = s.redis.Close()
-	_ = s.nats.Close()
 }
 
 // report brings all shipments through the door.
@@ -296,20 +144,4 @@ func (s *stack) takenIn(ctx context.Context) error {
 		seq, err := l.LastSeq(ctx)
 		return seq >= shipments, err
 	})
-}
-
-// poll asks every 50 ms until ok or ctx ends.
-func poll(ctx context.Context, ok func() (bool, error)) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if yes, err := ok(); yes || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -43,7 +44,11 @@ func (s *System) serve(ctx context.Context) error {
 }
 
 func (s *System) dispatcher(ctx context.Context, nc *nats.Conn, log *slog.Logger) (func(context.Context) error, error) {
-	d, err := dispatcher.New(ctx, dispatcher.Config{NATS: nc, Redis: s.Redis, Logger: log, Now: s.cfg.Now, Secrets: s.cfg.Secrets,
+	snapshot := ""
+	if s.cfg.File.Redis.URL == "" { // a server of its own keeps the view itself
+		snapshot = filepath.Join(s.cfg.File.DataDir, "view.snapshot")
+	}
+	d, err := dispatcher.New(ctx, dispatcher.Config{NATS: nc, Snapshot: snapshot, Redis: s.Redis, Logger: log, Now: s.cfg.Now, Secrets: s.cfg.Secrets,
 		Version: s.cfg.Version, LeaseTTL: s.cfg.LeaseTTL, WarmQuota: s.cfg.WarmQuota})
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func (s *Story) Stop() error { return s.system.Stop() }
 // Tell plays the whole story and returns the accounts.
 func (s *Story) Tell(ctx context.Context) (audit.Accounts, error) {
 	var told error
-	for _, part := range []func(context.Context) error{s.report, s.exclude, s.run, s.deferred, s.correct, s.press, s.settle} {
+	for _, part := range []func(context.Context) error{s.report, s.exclude, s.run, s.deferred, s.correct, s.press, s.settle, s.reconcile} {
 		if told = part(ctx); told != nil {
 			break // the accounts are done all the same: they say where things stand
 		}

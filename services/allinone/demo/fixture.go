@@ -25,6 +25,7 @@ var fixtures embed.FS
 const (
 	roleUnknownCarrier = "unknown carrier"
 	roleExcluded       = "excluded by an operator"
+	roleNoEffect       = "accepted without effect"
 	roleRepeated       = "reported twice, the same"
 	roleContradicted   = "reported twice, with another tracking number"
 )

@@ -57,7 +57,8 @@ func newBed(t *testing.T, r redis.UniversalClient) *bed {
 	b.ledger = must(ledger.Open(t.Context(), b.nc))(t)
 	b.board = must(job.Open(b.nc))(t)
 	b.sim, err = amazonsim.New(amazonsim.Options{Scenario: amazonsim.Scenario{AnyTrackingForm: true, Quotas: []amazonsim.Quota{
-		{Operation: amazonsim.OpConfirmShipment, Rate: rate, Burst: rate}, {Operation: amazonsim.OpGetOrder, Rate: rate, Burst: rate}}}})
+		{Operation: amazonsim.OpConfirmShipment, Rate: rate, Burst: rate}, {Operation: amazonsim.OpGetOrder, Rate: rate, Burst: rate},
+		{Operation: amazonsim.OpSearchOrders, Rate: rate, Burst: rate}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +94,15 @@ func must[T any](v T, err error) func(*testing.T) T {
 			t.Fatal(err)
 		}
 		return v
+	}
+}
+
+// configure changes the connection's settings.
+func (b *bed) configure(change func(*settings.Connection)) {
+	b.t.Helper()
+	store := must(stream.OpenSettings(b.t.Context(), b.js))(b.t)
+	if err := store.Change(b.t.Context(), connection, func(c *settings.Connection) error { change(c); return nil }); err != nil {
+		b.t.Fatal(err)
 	}
 }
 
@@ -136,6 +146,18 @@ func (b *bed) ship(n int) {
 	for i, v := range verdicts {
 		b.journal = append(b.journal, audit.Line{Door: "service", Key: v.Key, EventID: door.EventID(events[i]), Told: v.Result})
 	}
+	b.until("all are taken in", func(count map[shipment.State]int) bool { return count[shipment.Pending] == n })
+}
+
+// report reports n orders that Amazon has, without their items.
+func (b *bed) report(n int) {
+	b.t.Helper()
+	events := make([]event.Event, n)
+	for i := range events {
+		events[i] = event.New(event.TypeShipped, uuid.NewString(), "/test", time.Now(), event.Shipped{Account: string(account), Order: fmt.Sprintf("302-0000000-%07d", i+1),
+			ShippedAt: event.Time{Time: time.Now().Add(-time.Hour)}, Carrier: "DHL", Tracking: fmt.Sprintf("%020d", i+1), Label: shipment.LabelOwn, Source: "service"})
+	}
+	must(b.door.Submit(b.t.Context(), events))(b.t)
 	b.until("all are taken in", func(count map[shipment.State]int) bool { return count[shipment.Pending] == n })
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/connect/connectredis"
 )
 
 // Redis is where the view lives: inside the process, or a server of its own.
@@ -19,24 +19,17 @@ type Redis struct {
 	mini   *miniredis.Miniredis // nil for a server of its own
 }
 
-// OpenRedis starts an embedded Redis, or connects to the one url names (redis://, rediss:// or unix://). It fails when
+// OpenRedis starts an embedded Redis, or connects to the one url names, in any form connectredis knows. It fails when
 // that one does not answer.
 func OpenRedis(ctx context.Context, url string, log *slog.Logger) (*Redis, error) {
 	if url == "" {
 		return startMini(log)
 	}
-	o, err := redis.ParseURL(url)
+	c, err := connectredis.Open(ctx, connectredis.Options{URL: url, Within: 3 * time.Second})
 	if err != nil {
-		return nil, fault.Field("redis.url", "is not a URL such as redis://127.0.0.1:6379/0")
+		return nil, fmt.Errorf("redis.url: %w", err)
 	}
-	r := &Redis{Client: redis.NewClient(o)}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := r.Client.Ping(ctx).Err(); err != nil {
-		_ = r.Client.Close()
-		return nil, fault.Wrap(fault.Unavailable, err, "redis.url: no Redis answers at %s", o.Addr)
-	}
-	return r, nil
+	return &Redis{Client: c}, nil
 }
 
 func startMini(log *slog.Logger) (*Redis, error) {
@@ -48,7 +41,7 @@ func startMini(log *slog.Logger) (*Redis, error) {
 	if err := m.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("start embedded redis: %w", err)
 	}
-	log.Info("embedded store: the view lives in this process and is rebuilt at every start; give redis.url for more than 50,000 open shipments")
+	log.Info("embedded store: the view lives in this process and is filled anew at every start; give redis.url for more than 50,000 open shipments")
 	c := redis.NewClient(&redis.Options{Addr: m.Addr(), Password: password, ReadTimeout: 30 * time.Second, DisableIdentity: true})
 	return &Redis{Client: c, mini: m}, nil
 }

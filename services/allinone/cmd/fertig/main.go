@@ -21,12 +21,14 @@ import (
 
 	"github.com/fertig-project/fertig/services/console/cli"
 	"github.com/fertig-project/fertig/shared/fault"
+	"github.com/fertig-project/fertig/shared/lifecycle"
 	"github.com/fertig-project/fertig/shared/observe"
 )
 
 var version = "dev" // set by the linker
 
 func main() {
+	lifecycle.CollectSeldom(os.Getenv)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := execute(ctx, os.Args[1:], process{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv})
 	stop()
@@ -77,7 +79,7 @@ func command(p process) *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run an installation:"})
-	for _, c := range []*cobra.Command{up(p), demonstration(p), simulator(p)} {
+	for _, c := range []*cobra.Command{up(p), demonstration(p), simulator(p), keys(p), setup(p), health(p)} {
 		c.GroupID = "run"
 		root.AddCommand(c)
 	}
