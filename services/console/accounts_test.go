@@ -170,3 +170,53 @@ func TestVersionSaysWhoAsks(t *testing.T) {
 		t.Errorf("%s", r.Body)
 	}
 }
+
+func TestLabelRulesAreVersioned(t *testing.T) {
+	b := start(t, redistest.Mini(t))
+	rules := []client.LabelRule{{ServiceLevel: ptr("NEXT_DAY"), From: ptr("2026-01-01"), Label: client.LabelRuleLabelAmazon}, {Label: client.LabelRuleLabelAsk}}
+	set := func(token string, version *int, rules []client.LabelRule) (int, string) {
+		r, err := b.api(token).SetLabelRulesWithResponse(b.ctx, "DE", client.SetLabelRulesRequest{Version: version, Rules: rules, Comment: "new contract"})
+		b.must(err)
+		return r.StatusCode(), string(r.Body)
+	}
+	for _, row := range []struct {
+		name, token string
+		version     *int
+		rules       []client.LabelRule
+		status      int
+		text        string
+	}{
+		{"an operator may not", operator, nil, rules, http.StatusForbidden, "support"},
+		{"a first version", support, nil, rules, http.StatusOK, `"version":1`},
+		{"on top of what was read", support, ptr(1), rules[:1], http.StatusOK, `"version":2`},
+		{"somebody was faster", support, ptr(1), nil, http.StatusConflict, "version 2 by now"},
+		{"a day that is none", support, nil, []client.LabelRule{{From: ptr("1.1.2026"), Label: client.LabelRuleLabelOwn}}, http.StatusBadRequest, "rules[0].from"},
+		{"none any more", support, ptr(2), []client.LabelRule{}, http.StatusOK, `"version":3`},
+	} {
+		if status, body := set(row.token, row.version, row.rules); status != row.status || !strings.Contains(body, row.text) {
+			t.Errorf("%s: %d %s", row.name, status, body)
+		}
+	}
+	b.until("the version is shown", func() bool {
+		r, err := b.api(viewer).ListAccountsWithResponse(b.ctx)
+		b.must(err)
+		i := slices.IndexFunc(r.JSON200.Accounts, func(a client.Account) bool { return a.Id == "DE" })
+		return r.JSON200.Accounts[i].Labels.Version == 3
+	})
+}
+
+func TestOwnLabelsAreQueued(t *testing.T) {
+	b := start(t, redistest.Mini(t))
+	k := b.accept("DE", 1)
+	b.step(k, shipment.Event{Type: shipment.Found, To: shipment.NotRequired, Comment: "by rule 1"})
+	r, err := b.api(operator).CorrectShipmentWithResponse(b.ctx, "EU", k.Order, "1", client.CorrectRequest{LabelSource: ptr(client.CorrectRequestLabelSourceUnknown), Carrier: ptr("GLS"), Comment: "just so"})
+	b.must(err)
+	if r.JSON200 == nil || r.JSON200.State != client.StateNotRequired {
+		t.Errorf("another correction: %s", r.Body)
+	}
+	r, err = b.api(operator).CorrectShipmentWithResponse(b.ctx, "EU", k.Order, "1", client.CorrectRequest{LabelSource: ptr(client.CorrectRequestLabelSourceOwn), Comment: "our label"})
+	b.must(err)
+	if r.JSON200 == nil || r.JSON200.State != client.StatePending || val(r.JSON200.Data.LabelSource) != "own" {
+		t.Errorf("own label: %s", r.Body)
+	}
+}

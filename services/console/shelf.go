@@ -114,7 +114,7 @@ func (s shelf) Found(ctx context.Context) (notify.Findings, error) {
 		switch {
 		case g.State == shipment.Deferred && g.Fingerprint == shipment.NoEffect.Print():
 			count(message.NoEffect, g)
-		case g.State == shipment.Excluded && g.Fingerprint == shipment.StillOpen.Print():
+		case (g.State == shipment.Excluded || g.State == shipment.NotRequired) && g.Fingerprint == shipment.StillOpen.Print():
 			count(message.StillOpen, g)
 		}
 	}

@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/fertig-project/fertig/services/dispatcher/internal/attempt"
@@ -186,13 +187,23 @@ func standing(v *view.View) reconcile.Standing {
 			states = append(states, s)
 		}
 	}
+	const second = "unconfirmed:" // of the two lists, in a place to go on from
 	return func(ctx context.Context, a shipment.AccountID, after string) ([]shipment.Shipment, string, error) {
-		page, err := v.List(ctx, view.Filter{Accounts: []shipment.AccountID{a}, States: states, After: after, Limit: view.MaxPage})
+		f := view.Filter{Accounts: []shipment.AccountID{a}, States: states, After: after, Limit: view.MaxPage}
+		at, unconfirmed := strings.CutPrefix(after, second)
+		if unconfirmed {
+			f.States, f.Fingerprint, f.After = []shipment.State{shipment.NotRequired}, shipment.StillOpen.Print(), at
+		}
+		page, err := v.List(ctx, f)
 		out := make([]shipment.Shipment, len(page.Items))
 		for i, it := range page.Items {
 			out[i] = it.Shipment
 		}
-		return out, page.Next, err
+		next := page.Next
+		if next != "" && unconfirmed || next == "" && !unconfirmed {
+			next = second + next
+		}
+		return out, next, err
 	}
 }
 

@@ -55,7 +55,7 @@ func (s *Service) work(ctx context.Context, id shipment.ConnectionID, lease *str
 	timeout := time.Duration(conn.Limits.RequestTimeout)
 	w := &run.Worker{
 		Connection: id, Settings: current, Ledger: s.ledger, Queues: queues{s.view}, Upkeep: upkeep{s.view}, Board: s.board, Ask: s.board.Ask, Tell: s.board.Tell,
-		Amazon: amazon{client}, Known: known(s.orders, s.ledger, log), Lease: lease, Encode: encode, Country: country, Now: s.cfg.Now, Logger: log, Actor: s.cfg.Name,
+		Amazon: amazon{client}, Known: knowledge{s.orders, s.ledger, s.cfg.Now, log}, Lease: lease, Encode: encode, Country: country, Now: s.cfg.Now, Logger: log, Actor: s.cfg.Name,
 		Attempts: &attempt.Attempter{Ledger: s.ledger, Lease: lease, Timeout: timeout, Wire: attempt.NewWire(conn.Limits.InFlight), Now: s.cfg.Now, Actor: s.cfg.Name, Stopped: s.cfg.stopAt},
 		Ahead:    aheadPerRequest * (conn.Limits.InFlight - 1),
 	}

@@ -11,8 +11,8 @@ func RemedyFor(f shipment.Finding) Text {
 			EN: "Check in Seller Central whether automated shipping settings apply to the order, and report it there by hand; otherwise correct carrier and tracking number."}
 	case shipment.StillOpen:
 		return Text{
-			DE: "In Seller Central melden und hier „Manuell bei Amazon gemeldet“ wählen, oder wieder aufnehmen.",
-			EN: "Report it in Seller Central and choose “Reported at Amazon by hand” here, or include it again."}
+			DE: "Ausgenommene in Seller Central melden und hier „Manuell bei Amazon gemeldet“ wählen, oder wieder aufnehmen. Nicht erforderliche: War es doch ein eigenes Label, bei „Versandlabel“ „eigenes Label“ wählen und speichern.",
+			EN: "Excluded ones: report them in Seller Central and choose “Reported at Amazon by hand” here, or include them again. Ones that were not required: if the label was your own after all, choose “own label” as “Shipping label” and save."}
 	case shipment.OnItsWay, shipment.CancelledThere:
 		return Text{
 			DE: "Das Paket aufhalten oder zurückholen: Amazon hat den Auftrag storniert und zahlt ihn nicht.",

@@ -236,6 +236,7 @@ func (a Account) check(at string) error {
 			bad(fmt.Sprintf("mapping.rules[%d].carrierName", k), "is needed with carrierCode Other")
 		}
 	}
+	a.Labels.check(func(f, format string, args ...any) { bad("labels."+f, format, args...) })
 	return errors.Join(errs...)
 }
 

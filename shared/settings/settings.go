@@ -70,6 +70,7 @@ type Account struct {
 	AgeLimitDays  int                    `json:"ageLimitDays,omitempty" yaml:"ageLimitDays,omitempty"` // default 7
 	RejectedOrder shipment.RejectedOrder `json:"rejectedOrder,omitempty" yaml:"rejectedOrder,omitempty"`
 	Mapping       Mapping                `json:"mapping,omitzero" yaml:"mapping,omitempty"`
+	Labels        Labels                 `json:"labels,omitzero" yaml:"labels,omitempty"` // of Seller Fulfilled Prime
 	PausedUntil   time.Time              `json:"pausedUntil,omitzero" yaml:"pausedUntil,omitempty"`
 }
 

@@ -163,7 +163,7 @@ const (
 	ShippedThere   Finding = "shipped"    // not confirmed by us, shipped there
 	CancelledThere Finding = "cancelled"  // waiting here, cancelled there
 	OnItsWay       Finding = "on_its_way" // confirmed here, cancelled there: the parcel is on its way for nothing
-	StillOpen      Finding = "still_open" // taken out here to be reported by hand, and nobody has
+	StillOpen      Finding = "still_open" // to be reported by hand, or confirmed by Amazon itself, and nobody has
 	NotOurs        Finding = "not_ours"   // Amazon confirms orders of this kind itself
 )
 

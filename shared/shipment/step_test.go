@@ -277,3 +277,29 @@ func TestEditsOfAConfirmedPackage(t *testing.T) {
 		t.Errorf("the same data again: %+v", s)
 	}
 }
+
+// A label that turns out to be the seller's own has to be reported after all.
+func TestOwnLabelIsQueued(t *testing.T) {
+	later := noon.Add(time.Hour)
+	amazons, said := report(), answer("1", NotRequired)
+	amazons.To, amazons.Data.LabelSource = NotRequired, LabelAmazon
+	own := Event{ID: "own", Type: Amended, At: later, Data: data()}
+	other := *data()
+	other.LabelSource, other.Carrier = LabelAmazon, "GLS"
+	open := Event{Type: Found, At: later, To: NotRequired, Shown: &Shown{Finding: StillOpen}}
+	for _, row := range []struct {
+		name string
+		past []Event
+		want State
+	}{
+		{"never tried", []Event{amazons, own}, Pending},
+		{"found open at Amazon", []Event{amazons, open, own}, Pending},
+		{"another correction", []Event{amazons, {ID: "c", Type: Amended, At: later, Data: &other}}, NotRequired},
+		{"said by Amazon, own all along", []Event{report(), try("1", "h"), said, {ID: "c", Type: Amended, At: later, Data: &Data{LabelSource: LabelOwn, Carrier: "GLS"}}}, NotRequired},
+	} {
+		s := fold(t, row.past...)
+		if s.State != row.want || s.Fingerprint != "" || row.want == Pending && s.Since != later {
+			t.Errorf("%s: %s since %s, fingerprint %q, want %s", row.name, s.State, s.Since, s.Fingerprint, row.want)
+		}
+	}
+}

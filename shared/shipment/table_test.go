@@ -32,8 +32,8 @@ expired_tried     -        -       -       -        -     -       X        -    
 excluded          -        -       -       -        -     -       -        P        -        X       X    CXZ     Z
 excluded_tried    -        -       -       -        -     -       -        D        -        X       X    CXZ     Z
 excluded_doubt    -        -       -       -        -     -       -        ?        -        u       X    CXZ     Z
-not_required      -        -       -       -        -     -       -        -        P        -       N    -       -
-not_required_said -        -       -       -        -     -       -        -        D        -       N    -       -
+not_required      -        -       -       -        -     -       -        -        P        N       N    CN      -
+not_required_said -        -       -       -        -     -       -        -        D        N       N    CN      -
 closed            -        -       -       -        -     -       -        -        P        -       Z    -       -
 closed_tried      -        -       -       -        -     -       -        -        D        -       Z    -       -
 closed_doubt      -        -       -       -        -     -       -        -        ?        -       Z    -       -

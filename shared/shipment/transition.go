@@ -28,7 +28,8 @@ var table = map[Type]map[State][]State{
 	},
 	Amended: {
 		Pending: {Pending}, Deferred: {Deferred}, Expired: {Expired}, Excluded: {Excluded},
-		Confirmed: {Confirmed}, // an explicit edit of what Amazon has: see Event.Edit
+		Confirmed:   {Confirmed},                      // an explicit edit of what Amazon has: see Event.Edit
+		NotRequired: {NotRequired, Pending, Deferred}, // queued when the label turns out to be the seller's own
 	},
 	Noted: repeated(),
 	Found: {
@@ -38,6 +39,8 @@ var table = map[Type]map[State][]State{
 		Expired:   {Confirmed, Closed},
 		Excluded:  {Confirmed, Closed, Excluded},
 		Confirmed: {Deferred, Confirmed}, // deferred: reopened, confirmed here and unshipped there
+		// Amazon was to confirm it by itself: it has not, or it has after all.
+		NotRequired: {NotRequired, Confirmed},
 	},
 	CloseEvent: {Pending: {Closed}, Deferred: {Closed}, Doubt: {Closed}, Expired: {Closed}, Excluded: {Closed}},
 }
@@ -204,11 +207,20 @@ func step(s Shipment, e Event) Shipment {
 		// Somebody who asks for it again has repaired something: data, or a mapping that decides about it.
 		s.Changed = s.Changed || s.State == Deferred
 	case Amended:
-		s.Data, s.Changed = *e.Data, true
+		return amended(s, e)
 	case Found:
 		return found(s, e)
 	case CloseEvent:
 		s.State, s.Kind = Closed, e.Kind
+	}
+	return s
+}
+
+func amended(s Shipment, e Event) Shipment {
+	own := e.Data.LabelSource == LabelOwn && s.Data.LabelSource != LabelOwn
+	s.Data, s.Changed = *e.Data, true
+	if s.State == NotRequired && own {
+		return resting(s)
 	}
 	return s
 }

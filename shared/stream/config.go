@@ -170,7 +170,7 @@ func (s *Settings) seed(ctx context.Context, c settings.Connection) error {
 }
 
 // keepWork keeps what people have done in a running installation and a file does not know of: pauses, and carrier
-// mappings of a later version than the file's. Who wants the file's mapping back gives it a higher version there.
+// mappings and label rules of a later version than the file's. Who wants the file's back gives them a higher version there.
 func keepWork(c, stored settings.Connection) settings.Connection {
 	c.Accounts = slices.Clone(c.Accounts)
 	for i, a := range c.Accounts {
@@ -183,6 +183,9 @@ func keepWork(c, stored settings.Connection) settings.Connection {
 		}
 		if old.Mapping.Version > a.Mapping.Version {
 			c.Accounts[i].Mapping = old.Mapping
+		}
+		if old.Labels.Version > a.Labels.Version {
+			c.Accounts[i].Labels = old.Labels
 		}
 	}
 	return c

@@ -238,19 +238,24 @@ func (c call) one(ctx context.Context, text string) (client.Key, error) {
 func (a *app) ordersCorrect() *cobra.Command {
 	var r client.CorrectRequest
 	var f filter
-	var carrier, service, tracking, shippedAt string
+	var carrier, service, tracking, shippedAt, label string
 	var sent, preview bool
 	cmd := &cobra.Command{
-		Use: "correct [ORDER...]", Short: "Correct carrier, service, tracking number or ship date",
+		Use: "correct [ORDER...]", Short: "Correct carrier, service, tracking number, ship date or who sold the label",
 		Long: "Correct what is wrong; what you leave out stays as it is. The next run sends the shipments among the first, replay sends them at once.\n\n" +
 			"With --sent what Amazon has confirmed already is edited there, too; Amazon takes a limited number of edits of a package. Several orders, or\n" +
 			"those you choose by flags, get the same correction (not a tracking number); --preview says beforehand how many that are.",
 		Example: "  fertig orders correct 302-1234567-1234567 --carrier DHL --comment \"wrong carrier chosen\"\n  fertig orders correct EU/302-1234567-1234567/1 --tracking 00340434161094042557 --sent --comment \"label was reprinted\"\n" +
-			"  fertig orders correct --state confirmed --account DE --carrier DPD --sent --preview -m \"wrong carrier chosen\"",
+			"  fertig orders correct --state confirmed --account DE --carrier DPD --sent --preview -m \"wrong carrier chosen\"\n" +
+			"  fertig orders correct --state not_required --account DE --label own -m \"labels were not Amazon's\"",
 		RunE: a.run(func(cmd *cobra.Command, c call, args []string) error {
 			r.Carrier, r.Service, r.TrackingNumber, r.ShippedAt = given(carrier), given(service), given(tracking), given(shippedAt)
 			if sent {
 				r.Sent = &sent
+			}
+			if label != "" {
+				l := client.CorrectRequestLabelSource(label)
+				r.LabelSource = &l
 			}
 			if len(args) == 1 && f.empty() && !preview {
 				return c.correct(cmd.Context(), args[0], r)
@@ -259,6 +264,10 @@ func (a *app) ordersCorrect() *cobra.Command {
 				return Usage(fault.Field("--tracking", "cannot be the same for many shipments: correct them one by one"))
 			}
 			many := client.CorrectManyRequest{Carrier: r.Carrier, Service: r.Service, ShippedAt: r.ShippedAt, Sent: r.Sent, Comment: r.Comment}
+			if label != "" {
+				l := client.CorrectManyRequestLabelSource(label)
+				many.LabelSource = &l
+			}
 			if preview {
 				many.Preview = &preview
 			}
@@ -270,6 +279,7 @@ func (a *app) ordersCorrect() *cobra.Command {
 	cmd.Flags().StringVar(&service, "service", "", "its service")
 	cmd.Flags().StringVar(&tracking, "tracking", "", "tracking number")
 	cmd.Flags().StringVar(&shippedAt, "shipped-at", "", "when it left, as 2026-11-20T14:03:00+01:00 or 2026-11-20")
+	cmd.Flags().StringVar(&label, "label", "", "who sold the label: own, amazon or unknown; own queues what was not required")
 	cmd.Flags().BoolVar(&sent, "sent", false, "also what Amazon has confirmed already")
 	cmd.Flags().BoolVar(&preview, "preview", false, "only say what it would do")
 	cmd.Flags().StringVarP(&r.Comment, "comment", "m", "", "why; it stays in the history (needed)")

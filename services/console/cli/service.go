@@ -51,7 +51,7 @@ func (a *app) accounts() *cobra.Command {
 			return nil
 		}),
 	}
-	return group("accounts", "List accounts and test connections", listing, test)
+	return group("accounts", "List accounts, test connections, keep label rules", listing, test, a.labels())
 }
 
 func (c call) accountList(ctx context.Context) ([]client.Account, error) {

@@ -149,6 +149,48 @@ func (e ConnectionHealthTokenBreaker) Valid() bool {
 	}
 }
 
+// Defines values for CorrectManyRequestLabelSource.
+const (
+	CorrectManyRequestLabelSourceAmazon  CorrectManyRequestLabelSource = "amazon"
+	CorrectManyRequestLabelSourceOwn     CorrectManyRequestLabelSource = "own"
+	CorrectManyRequestLabelSourceUnknown CorrectManyRequestLabelSource = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CorrectManyRequestLabelSource enum.
+func (e CorrectManyRequestLabelSource) Valid() bool {
+	switch e {
+	case CorrectManyRequestLabelSourceAmazon:
+		return true
+	case CorrectManyRequestLabelSourceOwn:
+		return true
+	case CorrectManyRequestLabelSourceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CorrectRequestLabelSource.
+const (
+	CorrectRequestLabelSourceAmazon  CorrectRequestLabelSource = "amazon"
+	CorrectRequestLabelSourceOwn     CorrectRequestLabelSource = "own"
+	CorrectRequestLabelSourceUnknown CorrectRequestLabelSource = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CorrectRequestLabelSource enum.
+func (e CorrectRequestLabelSource) Valid() bool {
+	switch e {
+	case CorrectRequestLabelSourceAmazon:
+		return true
+	case CorrectRequestLabelSourceOwn:
+		return true
+	case CorrectRequestLabelSourceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorCode.
 const (
 	ErrorCodeConflict    ErrorCode = "conflict"
@@ -278,6 +320,27 @@ func (e Kind) Valid() bool {
 	}
 }
 
+// Defines values for LabelRuleLabel.
+const (
+	LabelRuleLabelAmazon LabelRuleLabel = "amazon"
+	LabelRuleLabelAsk    LabelRuleLabel = "ask"
+	LabelRuleLabelOwn    LabelRuleLabel = "own"
+)
+
+// Valid indicates whether the value is a known member of the LabelRuleLabel enum.
+func (e LabelRuleLabel) Valid() bool {
+	switch e {
+	case LabelRuleLabelAmazon:
+		return true
+	case LabelRuleLabelAsk:
+		return true
+	case LabelRuleLabelOwn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageKind.
 const (
 	MessageKindAccessEnds         MessageKind = "access_ends"
@@ -325,19 +388,19 @@ func (e MessageKind) Valid() bool {
 
 // Defines values for ReportLabelSource.
 const (
-	Amazon  ReportLabelSource = "amazon"
-	Own     ReportLabelSource = "own"
-	Unknown ReportLabelSource = "unknown"
+	ReportLabelSourceAmazon  ReportLabelSource = "amazon"
+	ReportLabelSourceOwn     ReportLabelSource = "own"
+	ReportLabelSourceUnknown ReportLabelSource = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the ReportLabelSource enum.
 func (e ReportLabelSource) Valid() bool {
 	switch e {
-	case Amazon:
+	case ReportLabelSourceAmazon:
 		return true
-	case Own:
+	case ReportLabelSourceOwn:
 		return true
-	case Unknown:
+	case ReportLabelSourceUnknown:
 		return true
 	default:
 		return false
@@ -615,6 +678,7 @@ type Account struct {
 	ConnectionName string               `json:"connectionName"`
 	Health         ConnectionHealth     `json:"health"`
 	Id             AccountId            `json:"id"`
+	Labels         LabelRules           `json:"labels"`
 	Marketplace    string               `json:"marketplace"`
 	Mode           AccountMode          `json:"mode"`
 	Name           string               `json:"name"`
@@ -785,6 +849,9 @@ type CorrectManyRequest struct {
 	Filter *Filter `json:"filter,omitempty"`
 	Keys   *[]Key  `json:"keys,omitempty"`
 
+	// LabelSource Who sold the label; own puts shipments that were not required in the queue
+	LabelSource *CorrectManyRequestLabelSource `json:"labelSource,omitempty"`
+
 	// Preview Only say what it would do
 	Preview *bool `json:"preview,omitempty"`
 
@@ -795,6 +862,9 @@ type CorrectManyRequest struct {
 	// ShippedAt RFC 3339 with a zone, or a date
 	ShippedAt *string `json:"shippedAt,omitempty"`
 }
+
+// CorrectManyRequestLabelSource Who sold the label; own puts shipments that were not required in the queue
+type CorrectManyRequestLabelSource string
 
 // CorrectManyResponse defines model for CorrectManyResponse.
 type CorrectManyResponse struct {
@@ -823,6 +893,9 @@ type CorrectRequest struct {
 	// Items Empty means the whole order
 	Items *[]Item `json:"items,omitempty"`
 
+	// LabelSource Who sold the label; own puts a shipment that was not required in the queue
+	LabelSource *CorrectRequestLabelSource `json:"labelSource,omitempty"`
+
 	// Sent Also if Amazon has confirmed the package already: then it is an edit of that package, of which Amazon takes a limited number
 	Sent    *bool   `json:"sent,omitempty"`
 	Service *string `json:"service,omitempty"`
@@ -831,6 +904,9 @@ type CorrectRequest struct {
 	ShippedAt      *string `json:"shippedAt,omitempty"`
 	TrackingNumber *string `json:"trackingNumber,omitempty"`
 }
+
+// CorrectRequestLabelSource Who sold the label; own puts a shipment that was not required in the queue
+type CorrectRequestLabelSource string
 
 // Counts defines model for Counts.
 type Counts struct {
@@ -929,6 +1005,34 @@ type Key struct {
 
 // Kind Why it was deferred, how it was confirmed, why it was closed
 type Kind string
+
+// LabelRule defines model for LabelRule.
+type LabelRule struct {
+	// From First day of shipping, as 2026-01-31
+	From *string `json:"from,omitempty"`
+
+	// Label Bought from Amazon: not sent. The seller's own: sent. Ask: sent unless Amazon shows the order as shipped
+	Label LabelRuleLabel `json:"label"`
+
+	// Marketplace Amazon's id; the account's when it is left out
+	Marketplace *string `json:"marketplace,omitempty"`
+
+	// ServiceLevel Amazon's, as STANDARD or NEXT_DAY; * for any characters; all when it is left out
+	ServiceLevel *string `json:"serviceLevel,omitempty"`
+
+	// To Last day of shipping
+	To *string `json:"to,omitempty"`
+}
+
+// LabelRuleLabel Bought from Amazon: not sent. The seller's own: sent. Ask: sent unless Amazon shows the order as shipped
+type LabelRuleLabel string
+
+// LabelRules defines model for LabelRules.
+type LabelRules struct {
+	// Rules The first that fits counts
+	Rules   []LabelRule `json:"rules"`
+	Version int         `json:"version"`
+}
 
 // MapCarrierRequest defines model for MapCarrierRequest.
 type MapCarrierRequest struct {
@@ -1191,6 +1295,16 @@ type SendMessageRequest struct {
 	OperationId *OperationId `json:"operationId,omitempty"`
 }
 
+// SetLabelRulesRequest defines model for SetLabelRulesRequest.
+type SetLabelRulesRequest struct {
+	// Comment Why; it stays in the history
+	Comment Comment     `json:"comment"`
+	Rules   []LabelRule `json:"rules"`
+
+	// Version Of the table this one replaces; another one in place is a conflict
+	Version *int `json:"version,omitempty"`
+}
+
 // Shipment defines model for Shipment.
 type Shipment struct {
 	AcceptedAt time.Time `json:"acceptedAt"`
@@ -1392,6 +1506,9 @@ type ListShipmentsParams struct {
 // ListShipmentsParamsSort defines parameters for ListShipments.
 type ListShipmentsParamsSort string
 
+// SetLabelRulesJSONRequestBody defines body for SetLabelRules for application/json ContentType.
+type SetLabelRulesJSONRequestBody = SetLabelRulesRequest
+
 // MapCarrierJSONRequestBody defines body for MapCarrier for application/json ContentType.
 type MapCarrierJSONRequestBody = MapCarrierRequest
 
@@ -1503,6 +1620,28 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/accounts (the `ListAccounts` operationId).
 	ListAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetLabelRulesWithBody Say who sells the labels of Seller Fulfilled Prime orders
+	//
+	// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+	// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+	// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+	SetLabelRulesWithBody(ctx context.Context, id AccountId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetLabelRules Say who sells the labels of Seller Fulfilled Prime orders
+	//
+	// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+	// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+	// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+	SetLabelRules(ctx context.Context, id AccountId, body SetLabelRulesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// MapCarrierWithBody Say what Amazon calls a carrier
 	//
@@ -1773,6 +1912,48 @@ type ClientInterface interface {
 // Corresponds with GET /api/v1/accounts (the `ListAccounts` operationId).
 func (c *Client) ListAccounts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAccountsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetLabelRulesWithBody Say who sells the labels of Seller Fulfilled Prime orders
+//
+// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+func (c *Client) SetLabelRulesWithBody(ctx context.Context, id AccountId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetLabelRulesRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetLabelRules Say who sells the labels of Seller Fulfilled Prime orders
+//
+// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+func (c *Client) SetLabelRules(ctx context.Context, id AccountId, body SetLabelRulesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetLabelRulesRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2429,6 +2610,53 @@ func NewListAccountsRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewSetLabelRulesRequest calls the generic SetLabelRules builder with application/json body
+func NewSetLabelRulesRequest(server string, id AccountId, body SetLabelRulesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetLabelRulesRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewSetLabelRulesRequestWithBody constructs an http.Request for the SetLabelRules method, with any body, and a specified content type
+func NewSetLabelRulesRequestWithBody(server string, id AccountId, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/accounts/%s/labels", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -3587,6 +3815,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/accounts (the `ListAccounts` operationId).
 	ListAccountsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAccountsResponse, error)
 
+	// SetLabelRulesWithBodyWithResponse Say who sells the labels of Seller Fulfilled Prime orders
+	//
+	// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+	// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+	// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+	SetLabelRulesWithBodyWithResponse(ctx context.Context, id AccountId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetLabelRulesResponse, error)
+
+	// SetLabelRulesWithResponse Say who sells the labels of Seller Fulfilled Prime orders
+	//
+	// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+	// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+	// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+	SetLabelRulesWithResponse(ctx context.Context, id AccountId, body SetLabelRulesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetLabelRulesResponse, error)
+
 	// MapCarrierWithBodyWithResponse Say what Amazon calls a carrier
 	//
 	// Adds a rule, or replaces the one for the same carrier, service and country. Shipments that Amazon had refused
@@ -3921,6 +4171,54 @@ func (r ListAccountsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListAccountsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetLabelRulesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LabelRules
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Refused
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetLabelRulesResponse) GetJSON200() *LabelRules {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r SetLabelRulesResponse) GetJSONDefault() *Refused {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SetLabelRulesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetLabelRulesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetLabelRulesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetLabelRulesResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5112,6 +5410,40 @@ func (c *ClientWithResponses) ListAccountsWithResponse(ctx context.Context, reqE
 	return ParseListAccountsResponse(rsp)
 }
 
+// SetLabelRulesWithBodyWithResponse Say who sells the labels of Seller Fulfilled Prime orders
+//
+// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+func (c *ClientWithResponses) SetLabelRulesWithBodyWithResponse(ctx context.Context, id AccountId, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetLabelRulesResponse, error) {
+	rsp, err := c.SetLabelRulesWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetLabelRulesResponse(rsp)
+}
+
+// SetLabelRulesWithResponse Say who sells the labels of Seller Fulfilled Prime orders
+//
+// Replaces the account's table. It decides about Prime orders whose sender does not tell who sold the label; the first
+// rule that fits counts, and where none does Amazon is asked. Each change makes a new version, which the history of a
+// shipment that was not sent for a rule names. Shipments that wait are decided by the new table.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/accounts/{id}/labels (the `SetLabelRules` operationId).
+func (c *ClientWithResponses) SetLabelRulesWithResponse(ctx context.Context, id AccountId, body SetLabelRulesJSONRequestBody, reqEditors ...RequestEditorFn) (*SetLabelRulesResponse, error) {
+	rsp, err := c.SetLabelRules(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetLabelRulesResponse(rsp)
+}
+
 // MapCarrierWithBodyWithResponse Say what Amazon calls a carrier
 //
 // Adds a rule, or replaces the one for the same carrier, service and country. Shipments that Amazon had refused
@@ -5635,6 +5967,39 @@ func ParseListAccountsResponse(rsp *http.Response) (*ListAccountsResponse, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest AccountList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetLabelRulesResponse parses an HTTP response from a SetLabelRulesWithResponse call
+func ParseSetLabelRulesResponse(rsp *http.Response) (*SetLabelRulesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetLabelRulesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LabelRules
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -260,6 +260,22 @@ func rules(in []settings.MapRule) []gen.MapRule {
 	return out
 }
 
+func labels(l settings.Labels) gen.LabelRules {
+	out := gen.LabelRules{Version: l.Version, Rules: make([]gen.LabelRule, len(l.Rules))}
+	for i, r := range l.Rules {
+		out.Rules[i] = gen.LabelRule{ServiceLevel: opt(r.ServiceLevel), Marketplace: opt(r.Marketplace), From: opt(r.From), To: opt(r.To), Label: gen.LabelRuleLabel(r.Label)}
+	}
+	return out
+}
+
+func labelRules(in []gen.LabelRule) []settings.LabelRule {
+	out := make([]settings.LabelRule, len(in))
+	for i, r := range in {
+		out[i] = settings.LabelRule{ServiceLevel: val(r.ServiceLevel), Marketplace: val(r.Marketplace), From: val(r.From), To: val(r.To), Label: settings.LabelBy(r.Label)}
+	}
+	return out
+}
+
 func health(s ops.Status) gen.ConnectionHealth {
 	if !s.Known {
 		return gen.ConnectionHealth{}

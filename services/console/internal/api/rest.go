@@ -57,7 +57,7 @@ func (s *server) ListAccounts(ctx context.Context, _ gen.ListAccountsRequestObje
 		c := a.Connection
 		out.Accounts[i] = gen.Account{Id: gen.AccountId(a.ID), Name: a.Name, Marketplace: a.Marketplace, Connection: gen.ConnectionId(c.ID), ConnectionName: c.Name,
 			Mode: gen.AccountMode(c.Mode), Region: gen.AccountRegion(c.Region), PausedUntil: moment(a.PausedUntil), AgeLimitDays: a.AgeLimitDays,
-			RejectedOrder: gen.AccountRejectedOrder(a.RejectedOrder), Rules: rules(a.Mapping.Rules), Health: health(a.Status)}
+			RejectedOrder: gen.AccountRejectedOrder(a.RejectedOrder), Rules: rules(a.Mapping.Rules), Labels: labels(a.Labels), Health: health(a.Status)}
 	}
 	return out, nil
 }
@@ -70,6 +70,14 @@ func (s *server) MapCarrier(ctx context.Context, r gen.MapCarrierRequestObject) 
 		return nil, err
 	}
 	return gen.MapCarrier200JSONResponse{Rules: rules(m.Rules), Repaired: bulk(m.Repaired)}, nil
+}
+
+func (s *server) SetLabelRules(ctx context.Context, r gen.SetLabelRulesRequestObject) (gen.SetLabelRulesResponseObject, error) {
+	now, err := s.ops.SetLabels(ctx, auth.From(ctx), shipment.AccountID(r.Id), labelRules(r.Body.Rules), r.Body.Version, r.Body.Comment)
+	if err != nil {
+		return nil, err
+	}
+	return gen.SetLabelRules200JSONResponse(labels(now)), nil
 }
 
 func (s *server) PauseAccount(ctx context.Context, r gen.PauseAccountRequestObject) (gen.PauseAccountResponseObject, error) {

@@ -132,7 +132,7 @@ func (s *server) CorrectShipment(ctx context.Context, r gen.CorrectShipmentReque
 	if err != nil {
 		return nil, err
 	}
-	c := ops.Correction{Sent: val(r.Body.Sent), Carrier: r.Body.Carrier, Service: r.Body.Service, Tracking: r.Body.TrackingNumber}
+	c := ops.Correction{Sent: val(r.Body.Sent), Carrier: r.Body.Carrier, Service: r.Body.Service, Tracking: r.Body.TrackingNumber, Label: labelSource(r.Body.LabelSource)}
 	if c.ShippedAt, err = shippedAt(r.Body.ShippedAt); err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func shippedAt(text *string) (*event.Time, error) {
 }
 
 func (s *server) CorrectShipments(ctx context.Context, r gen.CorrectShipmentsRequestObject) (gen.CorrectShipmentsResponseObject, error) {
-	c := ops.Correction{Sent: val(r.Body.Sent), Carrier: r.Body.Carrier, Service: r.Body.Service}
+	c := ops.Correction{Sent: val(r.Body.Sent), Carrier: r.Body.Carrier, Service: r.Body.Service, Label: labelSource(r.Body.LabelSource)}
 	var err error
 	if c.ShippedAt, err = shippedAt(r.Body.ShippedAt); err != nil {
 		return nil, err
@@ -202,4 +202,12 @@ func (s *server) CloseShipments(ctx context.Context, r gen.CloseShipmentsRequest
 		return nil, err
 	}
 	return gen.CloseShipments200JSONResponse{BulkDoneJSONResponse: gen.BulkDoneJSONResponse(bulk(b))}, nil
+}
+
+// labelSource is a correction of who sold the label.
+func labelSource[T ~string](l *T) *shipment.LabelSource {
+	if l == nil {
+		return nil
+	}
+	return ptr(shipment.LabelSource(*l))
 }

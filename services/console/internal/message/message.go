@@ -22,7 +22,7 @@ const (
 	SlotMissed         Kind = "slot_missed"  // has the button: the whole job of the account
 	NoEffect           Kind = "no_effect"    // confirmed here, not shipped at Amazon
 	OnItsWay           Kind = "on_its_way"   // cancelled at Amazon, the parcel is on its way
-	StillOpen          Kind = "still_open"   // excluded, and nobody has reported it
+	StillOpen          Kind = "still_open"   // left to others to report, and nobody has
 	AccessEnds         Kind = "access_ends"  // authorisation or secret: Count days are left
 	EditRefused        Kind = "edit_refused" // confirmed, and Amazon has refused a later edit
 )

@@ -21,6 +21,7 @@ type Correction struct {
 	Tracking  *string
 	ShippedAt *event.Time
 	Items     *[]shipment.Item // empty: the whole order
+	Label     *shipment.LabelSource
 }
 
 // Correct changes the data of a shipment that is not under way. The history keeps old and new values. It is sent with the
@@ -34,7 +35,7 @@ func (o *Ops) Correct(ctx context.Context, a Actor, k shipment.Key, c Correction
 		return shipment.Shipment{}, err
 	}
 	if c == (Correction{Sent: c.Sent}) {
-		return shipment.Shipment{}, Advise(fault.New(fault.Invalid, "the correction is empty"), "give at least one of carrier, service, trackingNumber, shippedAt and items")
+		return shipment.Shipment{}, Advise(fault.New(fault.Invalid, "the correction is empty"), "give at least one of carrier, service, trackingNumber, shippedAt, items and labelSource")
 	}
 	id := o.cfg.NewID()
 	entry, err := o.cfg.Ledger.Change(ctx, k, func(last shipment.Entry) (shipment.Event, error) {
@@ -169,6 +170,9 @@ func (o *Ops) corrected(s shipment.Shipment, c Correction) (shipment.Data, error
 	}
 	if c.Items != nil {
 		d.Items = *c.Items
+	}
+	if c.Label != nil {
+		d.LabelSource = *c.Label
 	}
 	if c.ShippedAt != nil {
 		d.ShippedAt = c.ShippedAt.In(zone).UTC()

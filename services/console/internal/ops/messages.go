@@ -58,7 +58,7 @@ func Listed(m message.Message) Filter {
 	case message.NoEffect:
 		f.States, f.Fingerprint = []shipment.State{shipment.Deferred}, shipment.NoEffect.Print()
 	case message.StillOpen:
-		f.States, f.Fingerprint = []shipment.State{shipment.Excluded}, shipment.StillOpen.Print()
+		f.States, f.Fingerprint = []shipment.State{shipment.Excluded, shipment.NotRequired}, shipment.StillOpen.Print()
 	case message.EditRefused:
 		f.States, f.Kind = []shipment.State{shipment.Confirmed}, shipment.EditRefused
 	case message.OnItsWay:

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -53,7 +54,7 @@ func (c *call) orderPage(k shipment.Key) (page.Order, error) {
 	f := c.frame()
 	o := page.Order{Frame: f, Row: c.row(s), AccountName: title(a), ConnName: conn.Name, Explain: page.Explain(s, at), Field: page.BlamedField(s),
 		Editable: page.Editable(f.Role, s), Actions: page.OrderActions(f.Role, s), Steps: page.Steps(d.History),
-		Form: page.ShipForm{Carrier: s.Data.Carrier, Service: s.Data.Service, Tracking: s.Data.Tracking, ShippedAt: s.Data.ShippedAt.In(zone).Format(formTime), Items: page.Items(s.Data.Items)}}
+		Form: page.ShipForm{Carrier: s.Data.Carrier, Service: s.Data.Service, Tracking: s.Data.Tracking, ShippedAt: s.Data.ShippedAt.In(zone).Format(formTime), Items: page.Items(s.Data.Items), Label: string(s.Data.LabelSource)}}
 	mapped, fits := a.Mapping.Map(s.Data.Carrier, s.Data.Service, "")
 	if o.MappedRule = fits; s.Data.Carrier != "" {
 		o.Mapped = &mapped
@@ -138,7 +139,7 @@ func (c *call) correct(k shipment.Key) error {
 func (c *call) shipForm() page.ShipForm {
 	v := func(name string) string { return trimmed(c.r.PostForm.Get(name)) }
 	return page.ShipForm{Account: v("account"), Order: strings.ToUpper(v("order")), Package: v("package"), Carrier: v("carrier"), Service: v("service"),
-		Tracking: v("tracking"), ShippedAt: v("shipped_at"), Items: v("items"), Reference: v("reference"), Comment: v("comment")}
+		Tracking: v("tracking"), ShippedAt: v("shipped_at"), Items: v("items"), Reference: v("reference"), Label: v("label_source"), Comment: v("comment")}
 }
 
 // correction is what the form changes: only fields that differ are named, so that seconds and items nobody touched stay.
@@ -165,6 +166,9 @@ func (c *call) correction(form page.ShipForm, s shipment.Shipment, zone *time.Lo
 		if out.Items = &in; !ok {
 			problems["items"] = c.plain("problem.items")
 		}
+	}
+	if l := shipment.LabelSource(form.Label); l != "" && l != cmp.Or(s.Data.LabelSource, shipment.LabelUnknown) {
+		out.Label = &l
 	}
 	if form.Comment == "" {
 		problems["comment"] = c.plain("flash.comment")

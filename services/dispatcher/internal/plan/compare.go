@@ -26,6 +26,9 @@ func Compare(s shipment.Shipment, o Order, read time.Time, lag time.Duration) Di
 	if s.State == shipment.Confirmed {
 		return compareConfirmed(s, o, read, lag)
 	}
+	if s.State == shipment.NotRequired {
+		return compareNotRequired(s, o, read)
+	}
 	if f := Facts(s, o); f.To != "" && shipment.Allowed(shipment.Found, s.State, f.To) {
 		return Difference{Finding: findingOf(f), To: f.To, Kind: f.Kind, Text: f.Text}
 	}
@@ -50,6 +53,23 @@ func compareConfirmed(s shipment.Shipment, o Order, read time.Time, lag time.Dur
 	}
 	return Difference{Finding: shipment.NoEffect, To: shipment.Deferred, Kind: shipment.Transient,
 		Text: fmt.Sprintf("Amazon accepted the confirmation and shows the order as %s", status(o))}
+}
+
+// ByItself is how long Amazon is given to confirm an order whose label it has sold. It does so when the label is bought,
+// which may be announced here before.
+const ByItself = 24 * time.Hour
+
+// compareNotRequired finds out about labels that were not bought from Amazon after all: without a confirmation Amazon
+// cancels the order.
+func compareNotRequired(s shipment.Shipment, o Order, read time.Time) Difference {
+	told := s.Shown != nil && s.Shown.Finding == shipment.StillOpen
+	switch f := Facts(s, o); {
+	case f.To == shipment.Confirmed && told:
+		return Difference{Finding: shipment.ShippedThere, To: shipment.Confirmed, Kind: shipment.Elsewhere, Text: f.Text}
+	case f.To != "" || !open(o) || told || read.Before(s.Since.Add(ByItself)):
+		return Difference{}
+	}
+	return Difference{Finding: shipment.StillOpen, To: shipment.NotRequired, Kind: s.Kind, Text: "Amazon shows the order as open a day later: it has not confirmed it by itself"}
 }
 
 // open reports whether Amazon still waits for a confirmation of the order.

@@ -62,6 +62,11 @@ func TestCompare(t *testing.T) {
 		{"being sent", in(shipment.Transmitting), shows("SHIPPED", others), later, "", "", ""},
 		{"closed", in(shipment.Closed), shows("SHIPPED", others), later, "", "", ""},
 		{"not required", in(shipment.NotRequired), shows("UNSHIPPED"), later, "", "", ""},
+		{"not required, a day later shipped", in(shipment.NotRequired), shows("SHIPPED", others), noon.Add(ByItself), "", "", ""},
+		{"not required, a day later still open", in(shipment.NotRequired, never), shows("UNSHIPPED"), noon.Add(ByItself), shipment.StillOpen, shipment.NotRequired, ""},
+		{"not required, still open, told already", in(shipment.NotRequired, shown(shipment.StillOpen, noon)), shows("UNSHIPPED"), noon.Add(2 * ByItself), "", "", ""},
+		{"not required, told as open, shipped after all", in(shipment.NotRequired, never, shown(shipment.StillOpen, noon)), shows("SHIPPED", others), noon.Add(2 * ByItself), shipment.ShippedThere, shipment.Confirmed, shipment.Elsewhere},
+		{"not required, Ship+ a day later", in(shipment.NotRequired), func() Order { o := shows("UNSHIPPED"); o.Programs = []string{"FBM_SHIP_PLUS"}; return o }(), noon.Add(ByItself), "", "", ""},
 	} {
 		got := Compare(row.s, row.o, row.read, lag)
 		if got.Finding != row.find || got.To != row.to || got.Kind != row.kind || (got.Finding != "") != (got.Text != "") {

@@ -109,9 +109,9 @@ func Facts(s shipment.Shipment, o Order) Reading {
 		return Reading{To: shipment.Confirmed, Kind: shipment.Elsewhere, Text: "Amazon shows the order as shipped by another way"}
 	case o.Status == "CANCELLED":
 		return Reading{To: shipment.Closed, Kind: shipment.Cancelled, Text: "Amazon shows the order as cancelled"}
-	case slices.Contains(o.Programs, "FBM_SHIP_PLUS"):
+	case slices.Contains(o.Programs, shipPlus):
 		return Reading{To: shipment.NotRequired, Text: "Ship+ orders need no confirmation"}
-	case o.FulfilledBy == "AMAZON" || slices.Contains(o.Programs, "AMAZON_EASY_SHIP"):
+	case o.FulfilledBy == "AMAZON" || slices.Contains(o.Programs, easyShip):
 		return Reading{To: shipment.NotRequired, Text: "Amazon ships this order itself"}
 	}
 	return Reading{}

@@ -53,7 +53,8 @@ type Ledger interface {
 	Change(ctx context.Context, k shipment.Key, decide func(shipment.Entry) (shipment.Event, error)) (shipment.Entry, error)
 }
 
-// Standing lists the shipments of an account that Amazon should know as open: those with the flag and the excluded ones.
+// Standing lists the shipments of an account that Amazon should know as open: those with the flag, the excluded ones, and
+// those that Amazon was to confirm by itself and was found not to have confirmed.
 // after goes on from an earlier page; next is empty on the last one.
 type Standing func(ctx context.Context, a shipment.AccountID, after string) (page []shipment.Shipment, next string, err error)
 

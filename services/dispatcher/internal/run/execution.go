@@ -20,6 +20,7 @@ type candidate struct {
 	holds    *plan.Holds
 	body     []byte
 	items    []shipment.Item // read from Amazon
+	about    plan.About      // read from Amazon, for its label
 	refusals int             // how often it was released in this run
 	reads    int             // how often its order could not be read
 	changes  int             // how often somebody changed it meanwhile

@@ -10,6 +10,7 @@ import (
 	"github.com/fertig-project/fertig/services/dispatcher/internal/plan"
 	"github.com/fertig-project/fertig/shared/job"
 	"github.com/fertig-project/fertig/shared/ledger"
+	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
@@ -96,23 +97,50 @@ func (x *execution) prepare(ctx context.Context, c candidate) error {
 	if s.State == shipment.Doubt {
 		return x.recorded(ctx, c)
 	}
-	if s.Data.LabelSource == shipment.LabelAmazon { // told by a correction; otherwise the door has seen it
-		return x.append(ctx, c, shipment.Event{Type: shipment.Found, To: shipment.NotRequired, Comment: "label bought from Amazon"},
-			func(n *job.Counts) { n.NotRequired++ })
+	switch what, why := x.label(ctx, c, account); what {
+	case plan.NotOurs:
+		return x.append(ctx, c, shipment.Event{Type: shipment.Found, To: shipment.NotRequired, Comment: why}, func(n *job.Counts) { n.NotRequired++ })
+	case plan.AskFirst:
+		x.parked = insert(x.parked, c)
+		return nil
 	}
-	items, known := attempt.Items(s)
-	if c.items != nil {
-		items, known = c.items, true
-	}
-	if !known && x.w.Known != nil && s.Answer == nil { // after an answer only Amazon knows what is left to ship
-		if items, known = x.w.Known(ctx, s.Key, now); known {
-			c.items = items
-		}
-	}
+	items, known := x.items(ctx, &c)
 	if !known {
 		x.parked = insert(x.parked, c)
 		return nil
 	}
+	return x.compose(ctx, c, account, items)
+}
+
+// label says whether a shipment is ours to confirm. An edit of what Amazon has is.
+func (x *execution) label(ctx context.Context, c candidate, a settings.Account) (plan.Label, string) {
+	if c.Shipment.State == shipment.Confirmed {
+		return plan.Send, ""
+	}
+	about := c.about
+	if l := c.Shipment.Data.LabelSource; !about.Known && l != shipment.LabelOwn && l != shipment.LabelAmazon && x.w.Known != nil {
+		about = x.w.Known.Label(ctx, c.Shipment.Key)
+	}
+	return plan.Labelled(c.Shipment, a, about)
+}
+
+// items are what the package holds, false while they have to be read at Amazon.
+func (x *execution) items(ctx context.Context, c *candidate) ([]shipment.Item, bool) {
+	items, known := attempt.Items(c.Shipment)
+	if c.items != nil {
+		return c.items, true
+	}
+	if !known && x.w.Known != nil && c.Shipment.Answer == nil { // after an answer only Amazon knows what is left to ship
+		if items, known = x.w.Known.Items(ctx, c.Shipment.Key, x.w.Now()); known {
+			c.items = items
+		}
+	}
+	return items, known
+}
+
+// compose makes a candidate ready to be sent, or sets it back for what is missing.
+func (x *execution) compose(ctx context.Context, c candidate, account settings.Account, items []shipment.Item) error {
+	s, now := c.Shipment, x.w.Now()
 	conf, err := attempt.Compose(s, account, x.w.Country(account.Marketplace), items, now)
 	if err == nil {
 		c.body, err = x.w.Encode(conf)
@@ -225,7 +253,7 @@ func (x *execution) overtaken(ctx context.Context, c candidate, current shipment
 		return nil
 	}
 	c.changes++
-	c.Item, c.body, c.items = Item{current.Seq, s}, nil, nil
+	c.Item, c.body, c.items, c.about = Item{current.Seq, s}, nil, nil, plan.About{}
 	return x.prepare(ctx, c)
 }
 
@@ -289,8 +317,11 @@ func (x *execution) apply(ctx context.Context, c candidate, o plan.Order) error 
 		x.leave("not yet released by Amazon")
 		return nil
 	}
-	if c.items = plan.WholeOrder(o); c.items == nil {
-		c.items = []shipment.Item{}
+	c.about = plan.About{Known: true, Asked: true, Programs: o.Programs, ServiceLevel: o.ServiceLevel}
+	if _, given := attempt.Items(c.Shipment); !given {
+		if c.items = plan.WholeOrder(o); c.items == nil {
+			c.items = []shipment.Item{}
+		}
 	}
 	return x.prepare(ctx, c)
 }

@@ -74,9 +74,13 @@ type Amazon interface {
 	LetIn(ctx context.Context) bool
 }
 
-// Known returns the items of a package that takes the whole order, where they are known without asking Amazon: the order
-// is known as untouched, and no other package of it is. Not knowing is not an error; then Amazon is asked.
-type Known func(ctx context.Context, k shipment.Key, now time.Time) ([]shipment.Item, bool)
+// Known tells what is known of a shipment's order without asking Amazon. Not knowing is not an error; then Amazon is asked.
+type Known interface {
+	// Items are those of a package that takes the whole order: the order is known as untouched, and no other package of it is.
+	Items(ctx context.Context, k shipment.Key, now time.Time) ([]shipment.Item, bool)
+	// Label is what decides about who sold the label.
+	Label(ctx context.Context, k shipment.Key) plan.About
+}
 
 // Unavailable says that nothing can be sent before Until and no order is to blame.
 type Unavailable struct {

@@ -150,6 +150,48 @@ func (e ConnectionHealthTokenBreaker) Valid() bool {
 	}
 }
 
+// Defines values for CorrectManyRequestLabelSource.
+const (
+	CorrectManyRequestLabelSourceAmazon  CorrectManyRequestLabelSource = "amazon"
+	CorrectManyRequestLabelSourceOwn     CorrectManyRequestLabelSource = "own"
+	CorrectManyRequestLabelSourceUnknown CorrectManyRequestLabelSource = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CorrectManyRequestLabelSource enum.
+func (e CorrectManyRequestLabelSource) Valid() bool {
+	switch e {
+	case CorrectManyRequestLabelSourceAmazon:
+		return true
+	case CorrectManyRequestLabelSourceOwn:
+		return true
+	case CorrectManyRequestLabelSourceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CorrectRequestLabelSource.
+const (
+	CorrectRequestLabelSourceAmazon  CorrectRequestLabelSource = "amazon"
+	CorrectRequestLabelSourceOwn     CorrectRequestLabelSource = "own"
+	CorrectRequestLabelSourceUnknown CorrectRequestLabelSource = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the CorrectRequestLabelSource enum.
+func (e CorrectRequestLabelSource) Valid() bool {
+	switch e {
+	case CorrectRequestLabelSourceAmazon:
+		return true
+	case CorrectRequestLabelSourceOwn:
+		return true
+	case CorrectRequestLabelSourceUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ErrorCode.
 const (
 	ErrorCodeConflict    ErrorCode = "conflict"
@@ -279,6 +321,27 @@ func (e Kind) Valid() bool {
 	}
 }
 
+// Defines values for LabelRuleLabel.
+const (
+	LabelRuleLabelAmazon LabelRuleLabel = "amazon"
+	LabelRuleLabelAsk    LabelRuleLabel = "ask"
+	LabelRuleLabelOwn    LabelRuleLabel = "own"
+)
+
+// Valid indicates whether the value is a known member of the LabelRuleLabel enum.
+func (e LabelRuleLabel) Valid() bool {
+	switch e {
+	case LabelRuleLabelAmazon:
+		return true
+	case LabelRuleLabelAsk:
+		return true
+	case LabelRuleLabelOwn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageKind.
 const (
 	MessageKindAccessEnds         MessageKind = "access_ends"
@@ -326,19 +389,19 @@ func (e MessageKind) Valid() bool {
 
 // Defines values for ReportLabelSource.
 const (
-	Amazon  ReportLabelSource = "amazon"
-	Own     ReportLabelSource = "own"
-	Unknown ReportLabelSource = "unknown"
+	ReportLabelSourceAmazon  ReportLabelSource = "amazon"
+	ReportLabelSourceOwn     ReportLabelSource = "own"
+	ReportLabelSourceUnknown ReportLabelSource = "unknown"
 )
 
 // Valid indicates whether the value is a known member of the ReportLabelSource enum.
 func (e ReportLabelSource) Valid() bool {
 	switch e {
-	case Amazon:
+	case ReportLabelSourceAmazon:
 		return true
-	case Own:
+	case ReportLabelSourceOwn:
 		return true
-	case Unknown:
+	case ReportLabelSourceUnknown:
 		return true
 	default:
 		return false
@@ -616,6 +679,7 @@ type Account struct {
 	ConnectionName string               `json:"connectionName"`
 	Health         ConnectionHealth     `json:"health"`
 	Id             AccountId            `json:"id"`
+	Labels         LabelRules           `json:"labels"`
 	Marketplace    string               `json:"marketplace"`
 	Mode           AccountMode          `json:"mode"`
 	Name           string               `json:"name"`
@@ -786,6 +850,9 @@ type CorrectManyRequest struct {
 	Filter *Filter `json:"filter,omitempty"`
 	Keys   *[]Key  `json:"keys,omitempty"`
 
+	// LabelSource Who sold the label; own puts shipments that were not required in the queue
+	LabelSource *CorrectManyRequestLabelSource `json:"labelSource,omitempty"`
+
 	// Preview Only say what it would do
 	Preview *bool `json:"preview,omitempty"`
 
@@ -796,6 +863,9 @@ type CorrectManyRequest struct {
 	// ShippedAt RFC 3339 with a zone, or a date
 	ShippedAt *string `json:"shippedAt,omitempty"`
 }
+
+// CorrectManyRequestLabelSource Who sold the label; own puts shipments that were not required in the queue
+type CorrectManyRequestLabelSource string
 
 // CorrectManyResponse defines model for CorrectManyResponse.
 type CorrectManyResponse struct {
@@ -824,6 +894,9 @@ type CorrectRequest struct {
 	// Items Empty means the whole order
 	Items *[]Item `json:"items,omitempty"`
 
+	// LabelSource Who sold the label; own puts a shipment that was not required in the queue
+	LabelSource *CorrectRequestLabelSource `json:"labelSource,omitempty"`
+
 	// Sent Also if Amazon has confirmed the package already: then it is an edit of that package, of which Amazon takes a limited number
 	Sent    *bool   `json:"sent,omitempty"`
 	Service *string `json:"service,omitempty"`
@@ -832,6 +905,9 @@ type CorrectRequest struct {
 	ShippedAt      *string `json:"shippedAt,omitempty"`
 	TrackingNumber *string `json:"trackingNumber,omitempty"`
 }
+
+// CorrectRequestLabelSource Who sold the label; own puts a shipment that was not required in the queue
+type CorrectRequestLabelSource string
 
 // Counts defines model for Counts.
 type Counts struct {
@@ -924,6 +1000,34 @@ type Key struct {
 
 // Kind Why it was deferred, how it was confirmed, why it was closed
 type Kind string
+
+// LabelRule defines model for LabelRule.
+type LabelRule struct {
+	// From First day of shipping, as 2026-01-31
+	From *string `json:"from,omitempty"`
+
+	// Label Bought from Amazon: not sent. The seller's own: sent. Ask: sent unless Amazon shows the order as shipped
+	Label LabelRuleLabel `json:"label"`
+
+	// Marketplace Amazon's id; the account's when it is left out
+	Marketplace *string `json:"marketplace,omitempty"`
+
+	// ServiceLevel Amazon's, as STANDARD or NEXT_DAY; * for any characters; all when it is left out
+	ServiceLevel *string `json:"serviceLevel,omitempty"`
+
+	// To Last day of shipping
+	To *string `json:"to,omitempty"`
+}
+
+// LabelRuleLabel Bought from Amazon: not sent. The seller's own: sent. Ask: sent unless Amazon shows the order as shipped
+type LabelRuleLabel string
+
+// LabelRules defines model for LabelRules.
+type LabelRules struct {
+	// Rules The first that fits counts
+	Rules   []LabelRule `json:"rules"`
+	Version int         `json:"version"`
+}
 
 // MapCarrierRequest defines model for MapCarrierRequest.
 type MapCarrierRequest struct {
@@ -1186,6 +1290,16 @@ type SendMessageRequest struct {
 	OperationId *OperationId `json:"operationId,omitempty"`
 }
 
+// SetLabelRulesRequest defines model for SetLabelRulesRequest.
+type SetLabelRulesRequest struct {
+	// Comment Why; it stays in the history
+	Comment Comment     `json:"comment"`
+	Rules   []LabelRule `json:"rules"`
+
+	// Version Of the table this one replaces; another one in place is a conflict
+	Version *int `json:"version,omitempty"`
+}
+
 // Shipment defines model for Shipment.
 type Shipment struct {
 	AcceptedAt time.Time `json:"acceptedAt"`
@@ -1387,6 +1501,9 @@ type ListShipmentsParams struct {
 // ListShipmentsParamsSort defines parameters for ListShipments.
 type ListShipmentsParamsSort string
 
+// SetLabelRulesJSONRequestBody defines body for SetLabelRules for application/json ContentType.
+type SetLabelRulesJSONRequestBody = SetLabelRulesRequest
+
 // MapCarrierJSONRequestBody defines body for MapCarrier for application/json ContentType.
 type MapCarrierJSONRequestBody = MapCarrierRequest
 
@@ -1425,6 +1542,9 @@ type ServerInterface interface {
 	// ListAccounts The accounts with their connection and how it is doing
 	// (GET /api/v1/accounts)
 	ListAccounts(w http.ResponseWriter, r *http.Request)
+	// SetLabelRules Say who sells the labels of Seller Fulfilled Prime orders
+	// (PUT /api/v1/accounts/{id}/labels)
+	SetLabelRules(w http.ResponseWriter, r *http.Request, id AccountId)
 	// MapCarrier Say what Amazon calls a carrier
 	// (POST /api/v1/accounts/{id}/mapping)
 	MapCarrier(w http.ResponseWriter, r *http.Request, id AccountId)
@@ -1510,6 +1630,32 @@ func (siw *ServerInterfaceWrapper) ListAccounts(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.ListAccounts(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// SetLabelRules operation middleware
+func (siw *ServerInterfaceWrapper) SetLabelRules(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id AccountId
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.SetLabelRules(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2300,6 +2446,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/messages/{id}/send", wrapper.SendMessage)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/accounts", wrapper.ListAccounts)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/accounts/{id}/mapping", wrapper.MapCarrier)
+	m.HandleFunc(http.MethodPut+" "+options.BaseURL+"/api/v1/accounts/{id}/labels", wrapper.SetLabelRules)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/accounts/{id}/pause", wrapper.PauseAccount)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/connections/{id}/test", wrapper.TestConnection)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/view:rebuild", wrapper.RebuildView)
@@ -2341,6 +2488,46 @@ type ListAccountsdefaultJSONResponse struct {
 }
 
 func (response ListAccountsdefaultJSONResponse) VisitListAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetLabelRulesRequestObject struct {
+	Id   AccountId `json:"id"`
+	Body *SetLabelRulesJSONRequestBody
+}
+
+type SetLabelRulesResponseObject interface {
+	VisitSetLabelRulesResponse(w http.ResponseWriter) error
+}
+
+type SetLabelRules200JSONResponse LabelRules
+
+func (response SetLabelRules200JSONResponse) VisitSetLabelRulesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetLabelRulesdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response SetLabelRulesdefaultJSONResponse) VisitSetLabelRulesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3274,6 +3461,9 @@ type StrictServerInterface interface {
 	// ListAccounts The accounts with their connection and how it is doing
 	// (GET /api/v1/accounts)
 	ListAccounts(ctx context.Context, request ListAccountsRequestObject) (ListAccountsResponseObject, error)
+	// SetLabelRules Say who sells the labels of Seller Fulfilled Prime orders
+	// (PUT /api/v1/accounts/{id}/labels)
+	SetLabelRules(ctx context.Context, request SetLabelRulesRequestObject) (SetLabelRulesResponseObject, error)
 	// MapCarrier Say what Amazon calls a carrier
 	// (POST /api/v1/accounts/{id}/mapping)
 	MapCarrier(ctx context.Context, request MapCarrierRequestObject) (MapCarrierResponseObject, error)
@@ -3401,6 +3591,39 @@ func (sh *strictHandler) ListAccounts(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(ListAccountsResponseObject); ok {
 		if err := validResponse.VisitListAccountsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SetLabelRules operation middleware
+func (sh *strictHandler) SetLabelRules(w http.ResponseWriter, r *http.Request, id AccountId) {
+	var request SetLabelRulesRequestObject
+
+	request.Id = id
+
+	var body SetLabelRulesJSONRequestBody
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.SetLabelRules(ctx, request.(SetLabelRulesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetLabelRules")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(SetLabelRulesResponseObject); ok {
+		if err := validResponse.VisitSetLabelRulesResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

@@ -274,7 +274,7 @@ type Step struct {
 
 // ShipForm is what a person types about a parcel.
 type ShipForm struct {
-	Account, Order, Package, Carrier, Service, Tracking, ShippedAt, Items, Reference, Comment string
+	Account, Order, Package, Carrier, Service, Tracking, ShippedAt, Items, Reference, Label, Comment string
 }
 
 // Ship is the page to mark an order as shipped by hand.

@@ -110,7 +110,9 @@ func plain() []Story {
 			url = "/accounts?map=DE#map"
 		}
 		de := settings.Account{ID: "DE", Name: "Amazon.de", Marketplace: "A1PA6795UKMFR9", AgeLimitDays: 7, RejectedOrder: shipment.RejectedLast,
-			Schedule: settings.Schedule{Cron: "0 12,15,18 * * *", Zone: "Europe/Berlin"}, Mapping: settings.Mapping{Version: 4, Rules: []settings.MapRule{
+			Schedule: settings.Schedule{Cron: "0 12,15,18 * * *", Zone: "Europe/Berlin"}, Labels: settings.Labels{Version: 2, Rules: []settings.LabelRule{
+				{ServiceLevel: "NEXT_DAY", From: "2026-01-01", Label: settings.LabelByAmazon}, {ServiceLevel: "STANDARD", Label: settings.LabelByOwn}, {Label: settings.LabelAsk}}},
+			Mapping: settings.Mapping{Version: 4, Rules: []settings.MapRule{
 				{Carrier: "DHL*", CarrierCode: "DHL"}, {Carrier: "DPD", Country: "DE", CarrierCode: "DPD", ShippingMethod: "Classic"}, {Carrier: "Bote", CarrierCode: "Other", CarrierName: "Stadtbote"}}}}
 		uk := settings.Account{ID: "UK", Name: "Amazon.co.uk", Marketplace: "A1F83G8C2ARO7P", AgeLimitDays: 7, RejectedOrder: shipment.RejectedAfterCorrection,
 			Schedule: settings.Schedule{Cron: "0 12,15,18 * * *", Zone: "Europe/London"}}

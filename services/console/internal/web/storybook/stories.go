@@ -144,7 +144,7 @@ func order(f page.Frame, s shipment.Shipment) page.Order {
 	f.URL = page.OrderURL(s.Key)
 	o := page.Order{Frame: f, Row: page.NewRow(s, Now, Zone, 7), AccountName: "Amazon.de", ConnName: "Muster GmbH, Europa",
 		Explain: page.Explain(s, page.Situation{Zone: Zone, AgeDays: 7, Next: next}), Field: page.BlamedField(s), Editable: page.Editable(f.Role, s),
-		Form:    page.ShipForm{Carrier: s.Data.Carrier, Service: s.Data.Service, Tracking: s.Data.Tracking, ShippedAt: s.Data.ShippedAt.In(Zone).Format("2006-01-02T15:04")},
+		Form:    page.ShipForm{Carrier: s.Data.Carrier, Service: s.Data.Service, Tracking: s.Data.Tracking, ShippedAt: s.Data.ShippedAt.In(Zone).Format("2006-01-02T15:04"), Label: string(s.Data.LabelSource)},
 		Actions: page.OrderActions(f.Role, s), Mapped: &settings.Mapped{CarrierCode: s.Data.Carrier, ShippingMethod: "Paket"}, MappedRule: s.Data.Carrier == "DHL",
 		MapURL: "/accounts?map=DE&carrier=" + s.Data.Carrier + "#map", Steps: page.Steps(history(s))}
 	if !f.Role.Acts() {
