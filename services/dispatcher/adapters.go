@@ -12,6 +12,7 @@ import (
 	"github.com/fertig-project/fertig/services/dispatcher/internal/run"
 	"github.com/fertig-project/fertig/services/dispatcher/internal/spapi"
 	"github.com/fertig-project/fertig/shared/outcome"
+	"github.com/fertig-project/fertig/shared/settings"
 	"github.com/fertig-project/fertig/shared/shipment"
 	"github.com/fertig-project/fertig/shared/view"
 )
@@ -135,7 +136,7 @@ func encode(c attempt.Confirmation) ([]byte, error) {
 }
 
 func country(marketplace string) string {
-	m, _ := spapi.MarketplaceByID(marketplace)
+	m, _ := settings.MarketplaceByID(marketplace)
 	return m.Country
 }
 

@@ -83,7 +83,7 @@ func steps(ctx context.Context, st *station) []control.Step {
 	defer cancel()
 	var out []control.Step
 	for _, step := range st.client.Test(ctx) {
-		out = append(out, control.Step{Name: step.Name, OK: step.OK, Took: step.Took, Rule: step.Rule.ID, Text: step.Text})
+		out = append(out, control.Step{Name: step.Name, OK: step.OK, Skipped: step.Skipped, Took: step.Took, Rule: step.Rule.ID, Text: step.Text})
 	}
 	return out
 }

@@ -42,7 +42,7 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("status: %+v", s)
 	}
 	steps := question(b, control.TestOf(conn), func([]control.Step) bool { return true })
-	if len(steps) != 2 || !steps[0].OK || !steps[1].OK {
+	if len(steps) != 5 || !steps[0].OK || !steps[1].OK || !steps[2].OK || steps[3].Name != "marketplace A1PA6795UKMFR9" {
 		t.Errorf("test of access: %+v", steps)
 	}
 	before, err := b.view.Position(t.Context())

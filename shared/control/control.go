@@ -46,9 +46,10 @@ type Breaker struct {
 
 // Step is one step of a test of access.
 type Step struct {
-	Name string        `json:"name"`
-	OK   bool          `json:"ok"`
-	Took time.Duration `json:"took"`
-	Rule string        `json:"rule"` // id in the outcome catalogue, with the remedy
-	Text string        `json:"text,omitempty"`
+	Name    string        `json:"name"` // token, region, role, or marketplace with its id
+	OK      bool          `json:"ok"`
+	Skipped bool          `json:"skipped,omitempty"` // not tried; Text says why
+	Took    time.Duration `json:"took"`
+	Rule    string        `json:"rule"` // id in the outcome catalogue, with the remedy
+	Text    string        `json:"text,omitempty"`
 }

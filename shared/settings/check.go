@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,7 +120,7 @@ func (s Set) Check() error {
 				errs = append(errs, fault.Field(at+".id", "%q is used twice: account ids are unique over all connections", a.ID))
 			}
 			accounts[a.ID] = true
-			errs = append(errs, a.check(at))
+			errs = append(errs, a.check(at, c.Region))
 		}
 	}
 	return errors.Join(errs...)
@@ -131,7 +132,7 @@ func (c Connection) check(at string) error {
 	if !shipment.ValidID(string(c.ID)) {
 		bad("id", "%q must be capital letters, digits, _ and - only", c.ID)
 	}
-	if c.Region != "eu" && c.Region != "na" && c.Region != "fe" {
+	if !slices.Contains(regions, c.Region) {
 		bad("region", "%q must be eu, na or fe", c.Region)
 	}
 	if c.Mode != ModeSimulator && c.Mode != ModeShadow && c.Mode != ModeLive {
@@ -201,14 +202,14 @@ func (l Limits) check(at string) error {
 	return errors.Join(errs...)
 }
 
-func (a Account) check(at string) error {
+func (a Account) check(at, region string) error {
 	var errs []error
 	bad := func(f, format string, args ...any) { errs = append(errs, fault.Field(at+"."+f, format, args...)) }
 	if !shipment.ValidID(string(a.ID)) {
 		bad("id", "%q must be capital letters, digits, _ and - only", a.ID)
 	}
-	if a.Marketplace == "" {
-		bad("marketplace", "is missing: Amazon's id, for example A1PA6795UKMFR9 for Germany")
+	if err := Serves(region, a.Marketplace); err != nil {
+		bad("marketplace", "%v", err)
 	}
 	// The machine's own zone would make the schedule depend on where a process runs.
 	if _, err := time.LoadLocation(a.Schedule.Zone); err != nil || a.Schedule.Zone == "" || a.Schedule.Zone == "Local" {

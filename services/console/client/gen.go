@@ -1410,11 +1410,16 @@ type State string
 type TestResult struct {
 	Ok    bool `json:"ok"`
 	Steps []struct {
-		Milliseconds int     `json:"milliseconds"`
-		Name         string  `json:"name"`
-		Ok           bool    `json:"ok"`
-		Remedy       *Text   `json:"remedy,omitempty"`
-		Text         *string `json:"text,omitempty"`
+		Milliseconds int `json:"milliseconds"`
+
+		// Name token, region, role, or marketplace with its id
+		Name   string `json:"name"`
+		Ok     bool   `json:"ok"`
+		Remedy *Text  `json:"remedy,omitempty"`
+
+		// Skipped Not tried; the text says why
+		Skipped *bool   `json:"skipped,omitempty"`
+		Text    *string `json:"text,omitempty"`
 	} `json:"steps"`
 }
 
@@ -1681,7 +1686,10 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/accounts/{id}/pause (the `PauseAccount` operationId).
 	PauseAccount(ctx context.Context, id AccountId, body PauseAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestConnection Renew the access token and make a harmless call to Amazon
+	// TestConnection Find out what keeps Amazon from letting a connection in
+	//
+	// One thing after the other, with reads that change nothing: whether an access token is issued, whether the region is the
+	// one the credentials belong to, whether the application has the role that confirming needs, and each marketplace.
 	//
 	// Corresponds with POST /api/v1/connections/{id}/test (the `TestConnection` operationId).
 	TestConnection(ctx context.Context, id ConnectionId, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2042,7 +2050,10 @@ func (c *Client) PauseAccount(ctx context.Context, id AccountId, body PauseAccou
 	return c.Client.Do(req)
 }
 
-// TestConnection Renew the access token and make a harmless call to Amazon
+// TestConnection Find out what keeps Amazon from letting a connection in
+//
+// One thing after the other, with reads that change nothing: whether an access token is issued, whether the region is the
+// one the credentials belong to, whether the application has the role that confirming needs, and each marketplace.
 //
 // Corresponds with POST /api/v1/connections/{id}/test (the `TestConnection` operationId).
 func (c *Client) TestConnection(ctx context.Context, id ConnectionId, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3875,7 +3886,10 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/accounts/{id}/pause (the `PauseAccount` operationId).
 	PauseAccountWithResponse(ctx context.Context, id AccountId, body PauseAccountJSONRequestBody, reqEditors ...RequestEditorFn) (*PauseAccountResponse, error)
 
-	// TestConnectionWithResponse Renew the access token and make a harmless call to Amazon
+	// TestConnectionWithResponse Find out what keeps Amazon from letting a connection in
+	//
+	// One thing after the other, with reads that change nothing: whether an access token is issued, whether the region is the
+	// one the credentials belong to, whether the application has the role that confirming needs, and each marketplace.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5506,7 +5520,10 @@ func (c *ClientWithResponses) PauseAccountWithResponse(ctx context.Context, id A
 	return ParsePauseAccountResponse(rsp)
 }
 
-// TestConnectionWithResponse Renew the access token and make a harmless call to Amazon
+// TestConnectionWithResponse Find out what keeps Amazon from letting a connection in
+//
+// One thing after the other, with reads that change nothing: whether an access token is issued, whether the region is the
+// one the credentials belong to, whether the application has the role that confirming needs, and each marketplace.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -98,11 +98,12 @@ func (s *server) TestConnection(ctx context.Context, r gen.TestConnectionRequest
 		Name         string    `json:"name"`
 		Ok           bool      `json:"ok"`
 		Remedy       *gen.Text `json:"remedy,omitempty"`
+		Skipped      *bool     `json:"skipped,omitempty"`
 		Text         *string   `json:"text,omitempty"`
 	}, len(t.Steps))
 	for i, x := range t.Steps {
 		y := &out.Steps[i]
-		y.Milliseconds, y.Name, y.Ok, y.Text = int(x.Took/time.Millisecond), x.Name, x.OK, opt(x.Text)
+		y.Milliseconds, y.Name, y.Ok, y.Skipped, y.Text = int(x.Took/time.Millisecond), x.Name, x.OK, opt(x.Skipped), opt(x.Text)
 		y.Remedy = remedy(x.Remedy)
 	}
 	return out, nil

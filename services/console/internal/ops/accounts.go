@@ -125,7 +125,8 @@ func (o *Ops) edit(ctx context.Context, c shipment.ConnectionID, id shipment.Acc
 	return nil
 }
 
-// TestConnection has the dispatcher renew the access token and make a harmless call to Amazon.
+// TestConnection has the dispatcher find out, with harmless reads, whether Amazon lets the connection in: token, region,
+// role and each marketplace. What the quota leaves no room for is skipped.
 func (o *Ops) TestConnection(ctx context.Context, a Actor, id shipment.ConnectionID) (Test, error) {
 	if err := a.need(Operator); err != nil {
 		return Test{}, err
@@ -139,10 +140,10 @@ func (o *Ops) TestConnection(ctx context.Context, a Actor, id shipment.Connectio
 	t := Test{OK: err == nil && len(steps) > 0}
 	for _, s := range steps {
 		step := TestStep{Step: s}
-		if rule, ok := outcome.Lookup(s.Rule); ok && !s.OK {
+		if rule, ok := outcome.Lookup(s.Rule); ok && !s.OK && !s.Skipped {
 			step.Remedy = rule.Remedy
 		}
-		t.OK, t.Steps = t.OK && s.OK, append(t.Steps, step)
+		t.OK, t.Steps = t.OK && (s.OK || s.Skipped), append(t.Steps, step)
 	}
 	return t, err
 }

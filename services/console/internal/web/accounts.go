@@ -121,15 +121,31 @@ func (c *call) testConnection() error {
 	for _, s := range t.Steps[:min(len(t.Steps), maxLines)] {
 		text := s.Text
 		switch {
-		case s.OK && text == "":
-			text = "OK"
+		case s.OK:
+			text = strings.TrimSuffix("OK – "+text, " – ")
 		case !s.OK && c.lang == i18n.EN && s.Remedy.EN != "":
 			text += " – " + s.Remedy.EN
 		case !s.OK && c.lang == i18n.DE && s.Remedy.DE != "":
 			text += " – " + s.Remedy.DE
 		}
-		n.Lines = append(n.Lines, page.Line{Label: s.Name, Text: clip(text, 200)})
+		n.Lines = append(n.Lines, page.Line{Label: c.step(s.Name), Text: clip(text, 300)})
 	}
 	c.tell(flash{Notices: []page.Notice{n}})
 	return c.to("/accounts")
+}
+
+// step names a step of a connection test, a marketplace by the account people know it as.
+func (c *call) step(name string) string {
+	id, isMarket := strings.CutPrefix(name, "marketplace ")
+	if !isMarket {
+		return c.plain("test." + name)
+	}
+	for _, conn := range c.cfg.Settings().Connections {
+		for _, a := range conn.Accounts {
+			if a.Marketplace == id {
+				return c.plain("test.marketplace") + " " + title(a)
+			}
+		}
+	}
+	return c.plain("test.marketplace") + " " + id
 }

@@ -111,12 +111,8 @@ func (c *Client) LetIn(ctx context.Context) bool {
 }
 
 func (c *Client) probe(ctx context.Context) bool {
-	for _, s := range c.Test(ctx) {
-		if !s.OK {
-			return false
-		}
-	}
-	return true
+	_, in := c.letIn(ctx)
+	return in
 }
 
 // admit is the door for requests other than probes: nothing passes while the connection is refused. A run may ask early

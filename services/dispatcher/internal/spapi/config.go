@@ -75,6 +75,10 @@ type Config struct {
 	Endpoint      string   // default: the region's
 	TokenEndpoint string   // default: TokenEndpoint
 
+	// OtherRegion is where another region is asked whether it lets the connection in that this one refuses; default Amazon's
+	// endpoints, and none when Endpoint is not Amazon's.
+	OtherRegion func(Region) string
+
 	// Credentials is asked before every token request, so rotated secrets are used at once. It must be quick and safe
 	// for concurrent use, and its errors must not contain secrets.
 	Credentials func() (Credentials, error)
@@ -100,6 +104,14 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	def := DefaultLimits()
 	setDefault(&c.Endpoint, c.Region.Endpoint())
+	if c.OtherRegion == nil {
+		c.OtherRegion = func(r Region) string {
+			if c.Endpoint != c.Region.Endpoint() {
+				return ""
+			}
+			return r.Endpoint()
+		}
+	}
 	setDefault(&c.TokenEndpoint, TokenEndpoint)
 	setDefault(&c.AppName, "Fertig")
 	setDefault(&c.AppVersion, "dev")
@@ -134,7 +146,9 @@ func (c Config) validate() error {
 		problems = append(problems, fmt.Errorf("region %q is unknown: use na, eu or fe", c.Region))
 	} else {
 		for _, id := range c.Marketplaces {
-			problems = append(problems, c.Region.Serves(id))
+			if err := c.Region.Serves(id); err != nil {
+				problems = append(problems, fmt.Errorf("marketplaceId %w", err))
+			}
 		}
 	}
 	problems = append(problems, checkURL("endpoint", c.Endpoint), checkURL("tokenEndpoint", c.TokenEndpoint))

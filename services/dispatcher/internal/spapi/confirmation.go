@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fertig-project/fertig/shared/outcome"
+	"github.com/fertig-project/fertig/shared/settings"
 )
 
 // Confirmation says that one package of an order has shipped. Empty optional fields are left out.
@@ -102,7 +103,7 @@ var reference = regexp.MustCompile(`^[1-9][0-9]{0,19}$`)
 const maxField = 50
 
 func (c Confirmation) check() error {
-	if _, known := MarketplaceByID(c.MarketplaceID); !known {
+	if _, known := settings.MarketplaceByID(c.MarketplaceID); !known {
 		return refuse(outcome.FieldOrder, "marketplaceId", "is not one of Amazon's marketplaces", remedyMarketplace)
 	}
 	if !reference.MatchString(c.PackageReferenceID) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fertig-project/fertig/shared/outcome"
+	"github.com/fertig-project/fertig/shared/settings"
 )
 
 func TestConfirmationBodyIsGolden(t *testing.T) {
@@ -85,8 +86,8 @@ func TestConfigNamesEveryWrongField(t *testing.T) {
 	if _, err := New(Config{Region: "mars"}); err == nil || !strings.Contains(err.Error(), `region "mars" is unknown`) {
 		t.Errorf("error %v", err)
 	}
-	for _, m := range Marketplaces() {
-		if err := m.Region.Serves(m.ID); err != nil || !strings.HasPrefix(m.Region.Endpoint(), "https://sellingpartnerapi-") {
+	for _, m := range settings.Marketplaces {
+		if r := Region(m.Region); r.Serves(m.ID) != nil || !strings.HasPrefix(r.Endpoint(), "https://sellingpartnerapi-") {
 			t.Errorf("%s: %v", m.Country, err)
 		}
 	}

@@ -106,29 +106,6 @@ func TestOrderWaitsForItsOwnQuotaAndTheSharedBreaker(t *testing.T) {
 	})
 }
 
-func TestConnectionTest(t *testing.T) {
-	a := newAmazon(t)
-	c := newClient(t, a)
-	names := func(steps []Step) (s string) {
-		for _, step := range steps {
-			s += step.Name + " " + step.Rule.ID + " "
-		}
-		return s
-	}
-	a.setOrders(refusal(404, "NotFound", "", ""))
-	if got := names(c.Test(t.Context())); got != "token token-issued read order-unknown " {
-		t.Errorf("good connection: %s", got)
-	}
-	a.setOrders(refusal(403, "Unauthorized", "Access to requested resource is denied.", ""))
-	if steps := c.Test(t.Context()); names(steps) != "token token-issued read access-denied " || !steps[0].OK || steps[1].OK || steps[1].Text == "" {
-		t.Errorf("role missing: %+v", steps)
-	}
-	a.setToken(answer(400, noSuchGrant))
-	if steps := c.Test(t.Context()); names(steps) != "token authorisation-revoked " || steps[0].OK || steps[0].Text == "" {
-		t.Errorf("revoked: %+v", steps)
-	}
-}
-
 func FuzzOrderBody(f *testing.F) {
 	f.Add([]byte(readTestdata(f, "order.json")))
 	for _, seed := range []string{``, `{}`, `{"order":{}}`, `{"order":{"orderId":7,"packages":[{"shipTime":5}]}}`, `[`, `{"order":{"orderId":"1","orderItems":[{"quantityOrdered":1e99}]}}`} {

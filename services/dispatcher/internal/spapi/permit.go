@@ -148,7 +148,11 @@ func (c *Client) send(ctx context.Context, t ticket, req *http.Request, op outco
 
 // request builds a call with the headers Amazon demands; signatures are not among them since October 2023.
 func (c *Client) request(method, path, access string, body []byte) (*http.Request, error) {
-	req, err := http.NewRequest(method, c.cfg.Endpoint+path, bytes.NewReader(body))
+	return c.requestTo(c.cfg.Endpoint, method, path, access, body)
+}
+
+func (c *Client) requestTo(endpoint, method, path, access string, body []byte) (*http.Request, error) {
+	req, err := http.NewRequest(method, endpoint+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("the order id makes no address")
 	}

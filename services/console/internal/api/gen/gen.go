@@ -1405,11 +1405,16 @@ type State string
 type TestResult struct {
 	Ok    bool `json:"ok"`
 	Steps []struct {
-		Milliseconds int     `json:"milliseconds"`
-		Name         string  `json:"name"`
-		Ok           bool    `json:"ok"`
-		Remedy       *Text   `json:"remedy,omitempty"`
-		Text         *string `json:"text,omitempty"`
+		Milliseconds int `json:"milliseconds"`
+
+		// Name token, region, role, or marketplace with its id
+		Name   string `json:"name"`
+		Ok     bool   `json:"ok"`
+		Remedy *Text  `json:"remedy,omitempty"`
+
+		// Skipped Not tried; the text says why
+		Skipped *bool   `json:"skipped,omitempty"`
+		Text    *string `json:"text,omitempty"`
 	} `json:"steps"`
 }
 
@@ -1551,7 +1556,7 @@ type ServerInterface interface {
 	// PauseAccount Send nothing for an account until a time
 	// (POST /api/v1/accounts/{id}/pause)
 	PauseAccount(w http.ResponseWriter, r *http.Request, id AccountId)
-	// TestConnection Renew the access token and make a harmless call to Amazon
+	// TestConnection Find out what keeps Amazon from letting a connection in
 	// (POST /api/v1/connections/{id}/test)
 	TestConnection(w http.ResponseWriter, r *http.Request, id ConnectionId)
 	// ListMessages The maintenance messages that are raised now, the newest first
@@ -3470,7 +3475,7 @@ type StrictServerInterface interface {
 	// PauseAccount Send nothing for an account until a time
 	// (POST /api/v1/accounts/{id}/pause)
 	PauseAccount(ctx context.Context, request PauseAccountRequestObject) (PauseAccountResponseObject, error)
-	// TestConnection Renew the access token and make a harmless call to Amazon
+	// TestConnection Find out what keeps Amazon from letting a connection in
 	// (POST /api/v1/connections/{id}/test)
 	TestConnection(ctx context.Context, request TestConnectionRequestObject) (TestConnectionResponseObject, error)
 	// ListMessages The maintenance messages that are raised now, the newest first
