@@ -18,6 +18,7 @@ import (
 	"github.com/fertig-project/fertig/services/console/internal/message"
 	"github.com/fertig-project/fertig/services/console/internal/notify"
 	"github.com/fertig-project/fertig/services/console/internal/ops"
+	"github.com/fertig-project/fertig/services/console/internal/unshipped"
 	"github.com/fertig-project/fertig/services/console/internal/web"
 	"github.com/fertig-project/fertig/shared/door"
 	"github.com/fertig-project/fertig/shared/job"
@@ -37,12 +38,14 @@ const (
 
 // Service is a console.
 type Service struct {
-	cfg      Config
-	settings *stream.Settings
-	notifier *notify.Notifier
-	ops      *ops.Ops
-	handler  http.Handler
-	listener net.Listener
+	cfg       Config
+	settings  *stream.Settings
+	notifier  *notify.Notifier
+	ops       *ops.Ops
+	known     *orders.Book
+	unshipped *unshipped.Orders
+	handler   http.Handler
+	listener  net.Listener
 }
 
 // New opens what the console needs, including its address, and starts nothing.
@@ -101,7 +104,8 @@ func open(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	look := shelf{view: view.New(cfg.Redis, view.Options{}), settings: s.settings.Current}
 	ctl := control.New(cfg.NATS)
-	s.ops = ops.New(ops.Config{Ledger: led, View: look, Door: entrance, Board: board, Progress: board, Settings: s.settings, Messages: book, Control: ctl,
+	s.known, s.unshipped = known, unshipped.New()
+	s.ops = ops.New(ops.Config{Unshipped: s.unshipped, Packages: led, Ledger: led, View: look, Door: entrance, Board: board, Progress: board, Settings: s.settings, Messages: book, Control: ctl,
 		Logger: cfg.Logger, Now: cfg.Now})
 	s.notifier = notify.New(notify.Config{Leases: leases, Board: board, Ledger: led, View: look, Book: book, Input: input, Sweeps: known, Settings: s.settings.Current,
 		Logger: cfg.Logger, Now: cfg.Now})
@@ -166,6 +170,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g := lifecycle.New(ctx, stopWithin)
 	g.Go("settings", s.settings.Run)
 	g.Go("maintenance messages", s.notifier.Run)
+	g.Go("open orders", func(ctx context.Context) error { return s.unshipped.Run(ctx, s.known) })
 	g.Go("http", lifecycle.Serve(s.listener, endless(g.Context(), s.handler), drain))
 	return g.Wait()
 }

@@ -127,7 +127,7 @@ func TestNothingIsSeenWithoutASession(t *testing.T) {
 	b := start(t, redistest.Mini(t))
 	k := b.accept("DE", 1)
 	v := b.visitor("")
-	for _, path := range []string{"/", "/orders?q=x", "/deferred", "/orders/" + k.String(), "/ship", "/messages", "/runs", "/runs/new", "/runs/x", "/accounts", "/help", "/nowhere"} {
+	for _, path := range []string{"/", "/orders?q=x", "/deferred", "/orders/" + k.String(), "/open?all=1", "/ship", "/messages", "/runs", "/runs/new", "/runs/x", "/accounts", "/help", "/nowhere"} {
 		got := v.get(path)
 		if !strings.HasPrefix(got.path, "/login?") || got.status != 200 {
 			t.Errorf("%s leads to %s with %d, not to the login", path, got.path, got.status)

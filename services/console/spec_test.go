@@ -74,6 +74,26 @@ func TestRolesOverAllOperations(t *testing.T) {
 	}
 }
 
+// Every operation refuses parameters and fields it does not have: a misspelt one is not silently without effect.
+func TestNothingUnknownIsTaken(t *testing.T) {
+	b := start(t, redistest.Mini(t))
+	for path, item := range b.spec.doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if _, ours := op.Extensions["x-role"]; !ours {
+				continue
+			}
+			target := strings.NewReplacer("{connection}", "EU", "{order}", order(1), "{package}", "1", "{id}", "EU").Replace(path)
+			query, body := "?strange=1", ""
+			if op.RequestBody != nil {
+				query, body = "", `{"strange":1}`
+			}
+			if status, e := b.send(method, target+query, support, body); status != http.StatusBadRequest || val(e.Field) != "strange" {
+				t.Errorf("%s %s: %d %+v, want 400 for the field strange", method, path, status, e)
+			}
+		}
+	}
+}
+
 // send makes a request by hand and returns its status and error body.
 func (b *bed) send(method, path, token, body string) (int, client.Error) {
 	b.t.Helper()

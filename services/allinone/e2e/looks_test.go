@@ -18,7 +18,7 @@ func (v *visitor) looks(t *testing.T, lang string) {
 	v.open("/deferred")
 	order := ask[string](v, `document.querySelector('[data-test="row"] [data-open]').pathname`)
 	run := ask[string](v, `fetch("/runs").then(r => r.text()).then(s => s.match(/\/runs\/[0-9a-f-]{36}/)[0])`)
-	pages := []string{"/orders", "/deferred", "/messages", order, "/", "/ship", "/runs", "/runs/new", run, "/accounts", "/help"}
+	pages := []string{"/orders", "/deferred", "/messages", order, "/", "/open?all=1", "/ship", "/runs", "/runs/new", run, "/accounts", "/help"}
 	if lang != "de" {
 		pages = pages[:4] // where words share a line with data
 	}

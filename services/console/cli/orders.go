@@ -51,7 +51,7 @@ func (f filter) body() *client.Filter {
 }
 
 func (a *app) orders() *cobra.Command {
-	return group("orders", "List, show and correct shipments", a.ordersList(), a.ordersShow(), a.ordersCorrect())
+	return group("orders", "List, show and correct shipments, and list what Amazon waits for", a.ordersList(), a.ordersOpen(), a.ordersShow(), a.ordersCorrect())
 }
 
 func (a *app) ordersList() *cobra.Command {

@@ -804,6 +804,16 @@ type CloseRequestKind string
 // Comment Why; it stays in the history
 type Comment = string
 
+// Comparison The last comparison of a connection with Amazon
+type Comparison struct {
+	// At Absent when there was none yet
+	At         *time.Time   `json:"at,omitempty"`
+	Connection ConnectionId `json:"connection"`
+
+	// Open Orders that were open then
+	Open int `json:"open"`
+}
+
 // ConnectionHealth defines model for ConnectionHealth.
 type ConnectionHealth struct {
 	Breaker       *ConnectionHealthBreaker `json:"breaker,omitempty"`
@@ -1090,6 +1100,61 @@ type MessageKind string
 // MessageList defines model for MessageList.
 type MessageList struct {
 	Messages []Message `json:"messages"`
+}
+
+// OpenItem defines model for OpenItem.
+type OpenItem struct {
+	OrderItemId string `json:"orderItemId"`
+
+	// Ordered Units
+	Ordered int `json:"ordered"`
+
+	// Unfulfilled Units that are left to ship
+	Unfulfilled int `json:"unfulfilled"`
+}
+
+// OpenOrder defines model for OpenOrder.
+type OpenOrder struct {
+	Account       AccountId `json:"account"`
+	AmazonOrderId string    `json:"amazonOrderId"`
+
+	// AsOf The moment this was true
+	AsOf       time.Time    `json:"asOf"`
+	Connection ConnectionId `json:"connection"`
+	Items      []OpenItem   `json:"items"`
+
+	// OwnNumber The seller's own
+	OwnNumber *string `json:"ownNumber,omitempty"`
+
+	// Packages What was reported of the order here
+	Packages     []OpenPackage `json:"packages"`
+	Programs     *[]string     `json:"programs,omitempty"`
+	ServiceLevel *string       `json:"serviceLevel,omitempty"`
+	ShipBy       *time.Time    `json:"shipBy,omitempty"`
+
+	// Source amazon, or the door it was told at
+	Source string `json:"source"`
+
+	// Status UNSHIPPED or PARTIALLY_SHIPPED
+	Status string `json:"status"`
+}
+
+// OpenOrderPage defines model for OpenOrderPage.
+type OpenOrderPage struct {
+	AsOf  []Comparison `json:"asOf"`
+	Items []OpenOrder  `json:"items"`
+
+	// Next Give it as after for the next page; absent on the last
+	Next *string `json:"next,omitempty"`
+
+	// Total All that the filter selects, reported or not
+	Total int `json:"total"`
+}
+
+// OpenPackage defines model for OpenPackage.
+type OpenPackage struct {
+	Package string `json:"package"`
+	State   State  `json:"state"`
 }
 
 // OperationId An id of the caller's choice; repeated with the same one nothing is started twice
@@ -1470,6 +1535,22 @@ type RunsListed = RunList
 // BulkAsked Either keys or a filter
 type BulkAsked = BulkRequest
 
+// ListOpenOrdersParams defines parameters for ListOpenOrders.
+type ListOpenOrdersParams struct {
+	// Account Accounts; repeat for several
+	Account *[]AccountId `form:"account,omitempty" json:"account,omitempty"`
+
+	// DueBefore Ship-by before this
+	DueBefore *time.Time `form:"dueBefore,omitempty" json:"dueBefore,omitempty"`
+
+	// Unreported Only orders of which no package was reported here
+	Unreported *bool `form:"unreported,omitempty" json:"unreported,omitempty"`
+
+	// After The next of the page before
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+	Limit *int    `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListRunsParams defines parameters for ListRuns.
 type ListRunsParams struct {
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1712,6 +1793,14 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/messages/{id}/send (the `SendMessage` operationId).
 	SendMessage(ctx context.Context, id string, body SendMessageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListOpenOrders List the orders that Amazon waits for, nearest ship-by first
+	//
+	// As of the last comparison with Amazon, which `asOf` tells for each connection; an order may have been shipped or
+	// cancelled since. A page may be short, or empty, though there is a next one.
+	//
+	// Corresponds with GET /api/v1/orders/open (the `ListOpenOrders` operationId).
+	ListOpenOrders(ctx context.Context, params *ListOpenOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetOverview Where everything stands
 	//
@@ -2107,6 +2196,24 @@ func (c *Client) SendMessageWithBody(ctx context.Context, id string, contentType
 // Corresponds with POST /api/v1/messages/{id}/send (the `SendMessage` operationId).
 func (c *Client) SendMessage(ctx context.Context, id string, body SendMessageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSendMessageRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListOpenOrders List the orders that Amazon waits for, nearest ship-by first
+//
+// As of the last comparison with Amazon, which `asOf` tells for each connection; an order may have been shipped or
+// cancelled since. A page may be short, or empty, though there is a next one.
+//
+// Corresponds with GET /api/v1/orders/open (the `ListOpenOrders` operationId).
+func (c *Client) ListOpenOrders(ctx context.Context, params *ListOpenOrdersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListOpenOrdersRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2870,6 +2977,108 @@ func NewSendMessageRequestWithBody(server string, id string, contentType string,
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListOpenOrdersRequest constructs an http.Request for the ListOpenOrders method
+func NewListOpenOrdersRequest(server string, params *ListOpenOrdersParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/orders/open")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Account != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "account", *params.Account, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DueBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "dueBefore", *params.DueBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Unreported != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "unreported", *params.Unreported, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -3917,6 +4126,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/messages/{id}/send (the `SendMessage` operationId).
 	SendMessageWithResponse(ctx context.Context, id string, body SendMessageJSONRequestBody, reqEditors ...RequestEditorFn) (*SendMessageResponse, error)
 
+	// ListOpenOrdersWithResponse List the orders that Amazon waits for, nearest ship-by first
+	//
+	// As of the last comparison with Amazon, which `asOf` tells for each connection; an order may have been shipped or
+	// cancelled since. A page may be short, or empty, though there is a next one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/orders/open (the `ListOpenOrders` operationId).
+	ListOpenOrdersWithResponse(ctx context.Context, params *ListOpenOrdersParams, reqEditors ...RequestEditorFn) (*ListOpenOrdersResponse, error)
+
 	// GetOverviewWithResponse Where everything stands
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -4466,6 +4685,54 @@ func (r SendMessageResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SendMessageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListOpenOrdersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OpenOrderPage
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Refused
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListOpenOrdersResponse) GetJSON200() *OpenOrderPage {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListOpenOrdersResponse) GetJSONDefault() *Refused {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListOpenOrdersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListOpenOrdersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListOpenOrdersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListOpenOrdersResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5575,6 +5842,22 @@ func (c *ClientWithResponses) SendMessageWithResponse(ctx context.Context, id st
 	return ParseSendMessageResponse(rsp)
 }
 
+// ListOpenOrdersWithResponse List the orders that Amazon waits for, nearest ship-by first
+//
+// As of the last comparison with Amazon, which `asOf` tells for each connection; an order may have been shipped or
+// cancelled since. A page may be short, or empty, though there is a next one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/orders/open (the `ListOpenOrders` operationId).
+func (c *ClientWithResponses) ListOpenOrdersWithResponse(ctx context.Context, params *ListOpenOrdersParams, reqEditors ...RequestEditorFn) (*ListOpenOrdersResponse, error) {
+	rsp, err := c.ListOpenOrders(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListOpenOrdersResponse(rsp)
+}
+
 // GetOverviewWithResponse Where everything stands
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6182,6 +6465,39 @@ func ParseSendMessageResponse(rsp *http.Response) (*SendMessageResponse, error) 
 			return nil, err
 		}
 		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Refused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListOpenOrdersResponse parses an HTTP response from a ListOpenOrdersWithResponse call
+func ParseListOpenOrdersResponse(rsp *http.Response) (*ListOpenOrdersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListOpenOrdersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OpenOrderPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Refused

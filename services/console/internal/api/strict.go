@@ -40,12 +40,14 @@ var bodies = map[string]struct {
 	"POST /api/v1/runs":                                             {make: func() any { return new(gen.StartRunRequest) }, max: maxBody},
 	"POST /api/v1/messages/{id}/send":                               {make: func() any { return new(gen.SendMessageRequest) }, max: maxBody, optional: true},
 	"POST /api/v1/accounts/{id}/mapping":                            {make: func() any { return new(gen.MapCarrierRequest) }, max: maxBody},
+	"PUT /api/v1/accounts/{id}/labels":                              {make: func() any { return new(gen.SetLabelRulesRequest) }, max: maxBody},
 	"POST /api/v1/accounts/{id}/pause":                              {make: func() any { return new(gen.PauseRequest) }, max: maxBody},
 }
 
 // queries says which parameters each operation takes; those not listed take none.
 var queries = map[string]reflect.Type{
 	"GET /api/v1/shipments":    reflect.TypeFor[gen.ListShipmentsParams](),
+	"GET /api/v1/orders/open":  reflect.TypeFor[gen.ListOpenOrdersParams](),
 	"GET /api/v1/runs":         reflect.TypeFor[gen.ListRunsParams](),
 	"GET /api/v1/runs:preview": reflect.TypeFor[gen.PreviewRunParams](),
 }

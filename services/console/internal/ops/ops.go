@@ -70,17 +70,19 @@ type Control interface {
 
 // Config is what Ops works with. Only Now and NewID have defaults.
 type Config struct {
-	Ledger   Ledger
-	View     View
-	Door     Door
-	Board    Board
-	Progress Listener
-	Settings Settings
-	Messages Messages
-	Control  Control
-	Logger   *slog.Logger     // every change of settings leaves a line with actor and comment
-	Now      func() time.Time // nil: time.Now
-	NewID    func() string    // nil: UUID version 7
+	Ledger    Ledger
+	View      View
+	Door      Door
+	Board     Board
+	Progress  Listener
+	Settings  Settings
+	Messages  Messages
+	Control   Control
+	Unshipped Unshipped
+	Packages  Packages
+	Logger    *slog.Logger     // every change of settings leaves a line with actor and comment
+	Now       func() time.Time // nil: time.Now
+	NewID     func() string    // nil: UUID version 7
 }
 
 // Ops is the use cases of people. It is safe for concurrent use and holds nothing of its own.

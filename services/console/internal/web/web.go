@@ -89,6 +89,7 @@ func (s *site) routes() http.Handler {
 		"POST /orders/bulk/{action}": (*call).bulk,
 		"GET /orders/{connection}/{order}/{package}":           (*call).order,
 		"POST /orders/{connection}/{order}/{package}/{action}": (*call).orderAction,
+		"GET /open":                  (*call).unshipped,
 		"GET /ship":                  (*call).ship,
 		"POST /ship":                 (*call).report,
 		"GET /messages":              (*call).messages,

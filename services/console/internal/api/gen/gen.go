@@ -805,6 +805,16 @@ type CloseRequestKind string
 // Comment Why; it stays in the history
 type Comment = string
 
+// Comparison The last comparison of a connection with Amazon
+type Comparison struct {
+	// At Absent when there was none yet
+	At         *time.Time   `json:"at,omitempty"`
+	Connection ConnectionId `json:"connection"`
+
+	// Open Orders that were open then
+	Open int `json:"open"`
+}
+
 // ConnectionHealth defines model for ConnectionHealth.
 type ConnectionHealth struct {
 	Breaker       *ConnectionHealthBreaker `json:"breaker,omitempty"`
@@ -1085,6 +1095,61 @@ type MessageKind string
 // MessageList defines model for MessageList.
 type MessageList struct {
 	Messages []Message `json:"messages"`
+}
+
+// OpenItem defines model for OpenItem.
+type OpenItem struct {
+	OrderItemId string `json:"orderItemId"`
+
+	// Ordered Units
+	Ordered int `json:"ordered"`
+
+	// Unfulfilled Units that are left to ship
+	Unfulfilled int `json:"unfulfilled"`
+}
+
+// OpenOrder defines model for OpenOrder.
+type OpenOrder struct {
+	Account       AccountId `json:"account"`
+	AmazonOrderId string    `json:"amazonOrderId"`
+
+	// AsOf The moment this was true
+	AsOf       time.Time    `json:"asOf"`
+	Connection ConnectionId `json:"connection"`
+	Items      []OpenItem   `json:"items"`
+
+	// OwnNumber The seller's own
+	OwnNumber *string `json:"ownNumber,omitempty"`
+
+	// Packages What was reported of the order here
+	Packages     []OpenPackage `json:"packages"`
+	Programs     *[]string     `json:"programs,omitempty"`
+	ServiceLevel *string       `json:"serviceLevel,omitempty"`
+	ShipBy       *time.Time    `json:"shipBy,omitempty"`
+
+	// Source amazon, or the door it was told at
+	Source string `json:"source"`
+
+	// Status UNSHIPPED or PARTIALLY_SHIPPED
+	Status string `json:"status"`
+}
+
+// OpenOrderPage defines model for OpenOrderPage.
+type OpenOrderPage struct {
+	AsOf  []Comparison `json:"asOf"`
+	Items []OpenOrder  `json:"items"`
+
+	// Next Give it as after for the next page; absent on the last
+	Next *string `json:"next,omitempty"`
+
+	// Total All that the filter selects, reported or not
+	Total int `json:"total"`
+}
+
+// OpenPackage defines model for OpenPackage.
+type OpenPackage struct {
+	Package string `json:"package"`
+	State   State  `json:"state"`
 }
 
 // OperationId An id of the caller's choice; repeated with the same one nothing is started twice
@@ -1465,6 +1530,22 @@ type RunsListed = RunList
 // BulkAsked Either keys or a filter
 type BulkAsked = BulkRequest
 
+// ListOpenOrdersParams defines parameters for ListOpenOrders.
+type ListOpenOrdersParams struct {
+	// Account Accounts; repeat for several
+	Account *[]AccountId `form:"account,omitempty" json:"account,omitempty"`
+
+	// DueBefore Ship-by before this
+	DueBefore *time.Time `form:"dueBefore,omitempty" json:"dueBefore,omitempty"`
+
+	// Unreported Only orders of which no package was reported here
+	Unreported *bool `form:"unreported,omitempty" json:"unreported,omitempty"`
+
+	// After The next of the page before
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+	Limit *int    `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListRunsParams defines parameters for ListRuns.
 type ListRunsParams struct {
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1565,6 +1646,9 @@ type ServerInterface interface {
 	// SendMessage The button: send what the message lists, and only that, now
 	// (POST /api/v1/messages/{id}/send)
 	SendMessage(w http.ResponseWriter, r *http.Request, id string)
+	// ListOpenOrders List the orders that Amazon waits for, nearest ship-by first
+	// (GET /api/v1/orders/open)
+	ListOpenOrders(w http.ResponseWriter, r *http.Request, params ListOpenOrdersParams)
 	// GetOverview Where everything stands
 	// (GET /api/v1/overview)
 	GetOverview(w http.ResponseWriter, r *http.Request)
@@ -1779,6 +1863,91 @@ func (siw *ServerInterfaceWrapper) SendMessage(w http.ResponseWriter, r *http.Re
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.SendMessage(w, r, id)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListOpenOrders operation middleware
+func (siw *ServerInterfaceWrapper) ListOpenOrders(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListOpenOrdersParams
+
+	// ------------- Optional query parameter "account" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "account", r.URL.Query(), &params.Account, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "account"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "account", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "dueBefore" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "dueBefore", r.URL.Query(), &params.DueBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "dueBefore"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "dueBefore", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "unreported" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "unreported", r.URL.Query(), &params.Unreported, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "unreported"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "unreported", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", r.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "limit"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "limit", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListOpenOrders(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -2433,6 +2602,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/shipments", wrapper.ListShipments)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments", wrapper.ReportShipments)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/orders/open", wrapper.ListOpenOrders)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/api/v1/shipments/{connection}/{order}/{package}", wrapper.GetShipment)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments/{connection}/{order}/{package}/correct", wrapper.CorrectShipment)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/api/v1/shipments:correct", wrapper.CorrectShipments)
@@ -2724,6 +2894,45 @@ type SendMessagedefaultJSONResponse struct {
 }
 
 func (response SendMessagedefaultJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpenOrdersRequestObject struct {
+	Params ListOpenOrdersParams
+}
+
+type ListOpenOrdersResponseObject interface {
+	VisitListOpenOrdersResponse(w http.ResponseWriter) error
+}
+
+type ListOpenOrders200JSONResponse OpenOrderPage
+
+func (response ListOpenOrders200JSONResponse) VisitListOpenOrdersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListOpenOrdersdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListOpenOrdersdefaultJSONResponse) VisitListOpenOrdersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3484,6 +3693,9 @@ type StrictServerInterface interface {
 	// SendMessage The button: send what the message lists, and only that, now
 	// (POST /api/v1/messages/{id}/send)
 	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
+	// ListOpenOrders List the orders that Amazon waits for, nearest ship-by first
+	// (GET /api/v1/orders/open)
+	ListOpenOrders(ctx context.Context, request ListOpenOrdersRequestObject) (ListOpenOrdersResponseObject, error)
 	// GetOverview Where everything stands
 	// (GET /api/v1/overview)
 	GetOverview(ctx context.Context, request GetOverviewRequestObject) (GetOverviewResponseObject, error)
@@ -3781,6 +3993,32 @@ func (sh *strictHandler) SendMessage(w http.ResponseWriter, r *http.Request, id 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(SendMessageResponseObject); ok {
 		if err := validResponse.VisitSendMessageResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListOpenOrders operation middleware
+func (sh *strictHandler) ListOpenOrders(w http.ResponseWriter, r *http.Request, params ListOpenOrdersParams) {
+	var request ListOpenOrdersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListOpenOrders(ctx, request.(ListOpenOrdersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListOpenOrders")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListOpenOrdersResponseObject); ok {
+		if err := validResponse.VisitListOpenOrdersResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {

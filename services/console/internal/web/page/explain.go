@@ -123,15 +123,23 @@ const due = 3 * time.Hour
 // NewRow prepares a shipment for a list.
 func NewRow(s shipment.Shipment, now time.Time, zone *time.Location, ageDays int) Row {
 	r := Row{Shipment: s, Zone: zone, URL: OrderURL(s.Key), AgeDays: ageDays, Lead: Lead(s), Remedy: Remedy(s)}
-	if by := s.Data.ShipBy; s.State.Flagged() && !by.IsZero() {
-		switch {
-		case by.Before(now):
-			r.Due = "late"
-		case by.Before(now.Add(due)):
-			r.Due = "soon"
-		}
+	if s.State.Flagged() {
+		r.Due = nearness(s.Data.ShipBy, now)
 	}
 	return r
+}
+
+// nearness is "late" or "soon" for a ship-by that is past or near.
+func nearness(by, now time.Time) string {
+	switch {
+	case by.IsZero():
+		return ""
+	case by.Before(now):
+		return "late"
+	case by.Before(now.Add(due)):
+		return "soon"
+	}
+	return ""
 }
 
 // OrderURL is the path of a shipment's page. Keys hold nothing that a path must escape.

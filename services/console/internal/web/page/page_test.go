@@ -21,7 +21,7 @@ var (
 		regexp.MustCompile(`plain\("([a-z_.]*[a-z])"[,)]`), regexp.MustCompile(`(?:Label|Problem|Empty)(?:: | = |, [a-z. ]+ = )"([a-z_]+\.[a-z_.]+)"`),
 		regexp.MustCompile(`"((?:problem|flash|lead|list|login)\.[a-z_.]*[a-z])"`),
 	}
-	made = regexp.MustCompile(`^(state|detail|kind|door|label_source|labels\.by|test|mode|role|run\.kind|verdict|message|error|left|due|field|explain|step|rejected|help\.state|problem|flash|account|action)\.`)
+	made = regexp.MustCompile(`^(state|detail|kind|door|label_source|labels\.by|test|open|mode|role|run\.kind|verdict|message|error|left|due|field|explain|step|rejected|help\.state|problem|flash|account|action)\.`)
 )
 
 func sources(t *testing.T) map[string]string {

@@ -20,7 +20,7 @@ import (
 var templates embed.FS
 
 // Names lists the pages; each has a template of its name.
-var Names = [...]string{"overview", "list", "order", "ship", "messages", "runs", "run", "runnew", "accounts", "login", "failure", "help"}
+var Names = [...]string{"overview", "list", "order", "open", "ship", "messages", "runs", "run", "runnew", "accounts", "login", "failure", "help"}
 
 // Renderer draws pages. It is safe for concurrent use.
 type Renderer struct {

@@ -174,6 +174,10 @@ func ships() []Story {
 		return func(f page.Frame) any { return page.Ship{Frame: f, Accounts: accounts, Form: form, Result: &v} }
 	}
 	return []Story{
+		{"open", "open", func(f page.Frame) any { return unshipped(f) }},
+		{"open-never", "open", func(f page.Frame) any {
+			return page.Open{Frame: f, Accounts: accounts, Empty: "open.never", AsOf: []page.OpenAsOf{{Name: "Muster GmbH, Europa"}}}
+		}},
 		{"ship", "ship", func(f page.Frame) any {
 			s := page.Ship{Frame: f, Accounts: accounts, Form: page.ShipForm{ShippedAt: "2026-03-10T12:09"}}
 			if !f.Role.Acts() {

@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write the golden pages anew")
 
 // golden are the examples kept as files: one per page.
-var golden = []string{"overview", "orders-filtered", "deferred", "order-deferred-rejected", "ship-differs", "messages", "runs", "run-finished", "runnew", "accounts-map", "login", "failure-forbidden", "help"}
+var golden = []string{"overview", "orders-filtered", "deferred", "order-deferred-rejected", "open", "ship-differs", "messages", "runs", "run-finished", "runnew", "accounts-map", "login", "failure-forbidden", "help"}
 
 func renderer(t *testing.T) (*page.Renderer, *page.Assets) {
 	t.Helper()
