@@ -100,7 +100,12 @@ func (w *world) work(req *request, t target, now time.Time, do func(*world, *req
 	if f := w.faults.strike(phaseBefore, t, now); f != nil {
 		return f.instead(answer{})
 	}
-	a := do(w, req, now)
+	var a answer
+	if w.sandbox != nil {
+		a = w.sandbox.answer(req)
+	} else {
+		a = do(w, req, now)
+	}
 	if a.status >= 300 || a.fault != "" {
 		return a
 	}

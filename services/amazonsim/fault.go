@@ -109,7 +109,7 @@ type faults struct {
 
 func (fs *faults) add(f Fault, now time.Time) error {
 	if _, ok := f.Kind.phase(); !ok {
-		return fmt.Errorf("fault.kind is %q: use one of the kinds the README lists", f.Kind)
+		return fmt.Errorf("fault.kind is %q: use one of those of docs/simulator.md", f.Kind)
 	}
 	switch f.Operation {
 	case "", OpConfirmShipment, OpGetOrder, OpSearchOrders, OpToken:

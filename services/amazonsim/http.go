@@ -53,6 +53,7 @@ type request struct {
 	query     map[string][]string
 	confirm   wire.Confirmation
 	problem   *wire.Problem
+	body      []byte
 	bodyHash  string
 }
 
@@ -114,6 +115,7 @@ func (s *Simulator) read(name string, r *http.Request, body []byte) *request {
 	}
 	req.claims, req.genuine = s.mint.Open(req.token)
 	if name == OpConfirmShipment {
+		req.body = body
 		req.confirm, req.problem = wire.ParseConfirmation(body)
 		sum := sha256.Sum256(body)
 		req.bodyHash = hex.EncodeToString(sum[:])

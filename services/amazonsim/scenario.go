@@ -48,6 +48,9 @@ type Scenario struct {
 	// Orders are the orders there are, Generate makes more of them.
 	Orders   []Order    `json:"orders,omitempty"`
 	Generate []Generate `json:"generate,omitempty"`
+	// Sandbox makes it Amazon's static sandbox: only the requests of Amazon's models are answered, at 5 a second. Orders,
+	// faults of the work itself, and everything else about orders has no effect then.
+	Sandbox bool `json:"sandbox,omitempty"`
 	// Faults are in force from the start.
 	Faults []Fault `json:"faults,omitempty"`
 }

@@ -58,6 +58,7 @@ type world struct {
 	tracking map[string]string // seller, carrier and tracking number to order id
 	quotas   *quotas
 	faults   *faults
+	sandbox  sandbox
 	record   record
 	counts   Counts
 	listings []listing // searches with more pages, the newest last
@@ -131,6 +132,9 @@ func (s *Simulator) load(set Scenario) error {
 		w.blocked[number] = true
 	}
 	if err := w.addAccounts(set.Accounts); err != nil {
+		return err
+	}
+	if err := w.play(set.Sandbox, now); err != nil {
 		return err
 	}
 	for _, q := range set.Quotas {

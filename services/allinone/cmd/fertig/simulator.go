@@ -18,9 +18,10 @@ import (
 func simulator(p process) *cobra.Command {
 	var listen, scenario string
 	var seed uint64
+	var sandbox bool
 	var l logs
 	cmd := &cobra.Command{
-		Use: "simulator", Short: "Play Amazon: token service, confirmShipment and getOrder with quotas and faults", Args: noArgs,
+		Use: "simulator", Short: "Play Amazon: token service, confirmShipment, getOrder and searchOrders with quotas and faults", Args: noArgs,
 		Long:    "Play Amazon on this machine, for rehearsals and for clients in any language. It keeps nothing on disk and never talks to Amazon.",
 		Example: "  fertig simulator\n  fertig simulator --listen 127.0.0.1:8790 --scenario rehearsal.yaml --seed 7",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -32,6 +33,7 @@ func simulator(p process) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			set.Sandbox = set.Sandbox || sandbox
 			sim, err := amazonsim.New(amazonsim.Options{Scenario: set, Seed: seed, Logger: log})
 			if err != nil {
 				return cli.Usage(err)
@@ -48,6 +50,7 @@ func simulator(p process) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8790", "address; port 0 picks one")
 	cmd.Flags().StringVar(&scenario, "scenario", "", "scenario file in YAML or JSON; none means one account and no orders")
+	cmd.Flags().BoolVar(&sandbox, "sandbox", false, "be Amazon's static sandbox: answer only the requests of Amazon's models")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "decides tokens, request ids and which requests a fault hits")
 	l.flags(cmd, "info")
 	return cmd

@@ -44,6 +44,7 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	listen := flags.String("listen", "127.0.0.1:8790", "`address` to listen on; port 0 picks one")
 	file := flags.String("scenario", "", "scenario `file` in YAML or JSON; none means one account and no orders")
 	seed := flags.Uint64("seed", 1, "`number` that decides tokens, request ids and which requests a fault hits")
+	sandbox := flags.Bool("sandbox", false, "be Amazon's static sandbox: answer only the requests of Amazon's models")
 	verbose := flags.Bool("verbose", false, "log every call")
 	show := flags.Bool("version", false, "show the version and end")
 	if err := flags.Parse(args); err != nil {
@@ -65,6 +66,7 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	scenario.Sandbox = scenario.Sandbox || *sandbox
 	sim, err := amazonsim.New(amazonsim.Options{Scenario: scenario, Seed: *seed, Logger: logger})
 	if err != nil {
 		return err
