@@ -132,35 +132,54 @@ func (s *stack) runAll(ctx context.Context, connections int) error {
 // worst reads the simulator's record: the smallest share of its rate that a seller's requests used once the burst was
 // spent, and the requests that were refused for going too fast.
 func (s *simulator) worst(ctx context.Context, sellers, each int) (share float64, refused int, err error) {
-	requests := map[string][]time.Time{}
+	served, err := s.served(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if len(served.at) != sellers {
+		return 0, served.throttled, fmt.Errorf("%d of %d sellers were served", len(served.at), sellers)
+	}
+	share, err = served.worst(each)
+	return share, served.throttled, err
+}
+
+// served is what a simulator has answered.
+type served struct {
+	at        map[string][]time.Time // confirmations let in, by seller
+	throttled int
+	denied    map[string]int // 403, by seller
+}
+
+func (s *simulator) served(ctx context.Context) (served, error) {
+	out := served{at: map[string][]time.Time{}, denied: map[string]int{}}
 	for after := uint64(0); ; {
 		page, err := s.record(ctx, after)
-		if err != nil {
-			return 0, 0, err
-		}
-		if len(page) == 0 {
-			break
+		if err != nil || len(page) == 0 {
+			return out, err
 		}
 		for _, c := range page {
 			after = c.Seq
 			switch {
-			case c.Operation != string(amazonsim.OpConfirmShipment):
+			case c.Status == http.StatusForbidden:
+				out.denied[c.Seller]++
+			case c.Operation != amazonsim.OpConfirmShipment:
 			case c.Status == http.StatusTooManyRequests:
-				refused++
+				out.throttled++
 			default:
-				requests[c.Seller] = append(requests[c.Seller], c.Time)
+				out.at[c.Seller] = append(out.at[c.Seller], c.Time)
 			}
 		}
 	}
-	if len(requests) != sellers {
-		return 0, refused, fmt.Errorf("%d of %d sellers were served", len(requests), sellers)
-	}
-	share = 1
-	for name, at := range requests {
+}
+
+// worst is the smallest share of its rate that a seller used once the burst was spent. All must have sent each.
+func (s served) worst(each int) (float64, error) {
+	share := 1.0
+	for name, at := range s.at {
 		if len(at) != each {
-			return 0, refused, fmt.Errorf("seller %s: %d of %d requests", name, len(at), each)
+			return 0, fmt.Errorf("seller %s: %d of %d requests", name, len(at), each)
 		}
 		share = min(share, float64(minute)/rate/at[each-1].Sub(at[each-1-minute]).Seconds())
 	}
-	return share, refused, nil
+	return share, nil
 }

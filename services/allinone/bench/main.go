@@ -85,6 +85,7 @@ func parts() []part {
 		{"survive", survive},
 		{"cluster", cluster},
 		{"recon", recon},
+		{"halted", halted},
 	}
 }
 
