@@ -55,6 +55,7 @@ type Event struct {
 	Missing bool      // finding: a reading that did not show the package
 	Settled bool      // finding: enough readings; it is not there
 	Shown   *Shown    // finding of a reconciliation: what Amazon showed
+	Shadow  string    // note: hash of the request that shadow mode would have sent
 }
 
 // Entry is a ledger event as recorded: what happened, and the shipment after it.

@@ -211,6 +211,7 @@ type Shipment struct {
 	Shown       *Shown    `json:"shown,omitempty"`    // what the last reconciliation that had something to say was shown
 	Reopened    int       `json:"reopened,omitempty"` // how often a confirmation turned out to be without effect
 	Taken       []string  `json:"taken,omitempty"`    // ids of the events that reported, corrected or closed it, newest last
+	Shadow      string    `json:"shadow,omitempty"`   // hash of the request that shadow mode would have sent last
 }
 
 // keepTaken bounds Taken: an input older than that many later ones is no longer recognised.

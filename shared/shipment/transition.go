@@ -208,6 +208,10 @@ func step(s Shipment, e Event) Shipment {
 		s.Changed = s.Changed || s.State == Deferred
 	case Amended:
 		return amended(s, e)
+	case Noted:
+		if e.Shadow != "" {
+			s.Shadow = e.Shadow
+		}
 	case Found:
 		return found(s, e)
 	case CloseEvent:

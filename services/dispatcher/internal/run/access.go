@@ -29,9 +29,9 @@ func (w *Worker) recall(ctx context.Context) error {
 	return nil
 }
 
-// noteRun remembers the last run that sent something: what came of it can be read back.
+// noteRun remembers the last run that sent something, or would have: what came of it can be read back.
 func (w *Worker) noteRun(l job.Log) {
-	if at := l.At.UnixNano(); l.Counts.Attempts > 0 && at > w.ran.Load() {
+	if at := l.At.UnixNano(); (l.Counts.Attempts > 0 || l.Left[leftShadow] > 0) && at > w.ran.Load() {
 		w.ran.Store(at)
 	}
 }

@@ -201,9 +201,6 @@ func (x *execution) budget() time.Time {
 
 // carryOut runs the loop to its end and writes the closing log.
 func (x *execution) carryOut(ctx context.Context) error {
-	if x.conn.Mode == settings.ModeShadow {
-		x.stop("shadow")
-	}
 	if err := x.loop(ctx); err != nil {
 		x.save(ctx)
 		return err

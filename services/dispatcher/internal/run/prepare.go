@@ -157,6 +157,9 @@ func (x *execution) compose(ctx context.Context, c candidate, account settings.A
 	if err != nil {
 		return fmt.Errorf("compose confirmation of %s: %w", s.Key, err)
 	}
+	if x.conn.Mode == settings.ModeShadow {
+		return x.shadow(ctx, c)
+	}
 	x.ready = insert(x.ready, c)
 	return nil
 }
@@ -190,6 +193,10 @@ func (x *execution) recorded(ctx context.Context, c candidate) error {
 	}
 	if last.Seq != c.Seq || last.After.Attempt == nil {
 		x.leave("changed")
+		return nil
+	}
+	if x.conn.Mode == settings.ModeShadow {
+		x.leave(leftShadow)
 		return nil
 	}
 	c.Shipment, c.body = last.After, []byte(last.After.Attempt.Body)
