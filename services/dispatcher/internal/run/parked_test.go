@@ -9,9 +9,18 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-// More shipments without items than may be parked: their orders are read one after the other, and whoever joins with items
-// known, by name or not, does not wait for that.
-func TestWhoWaitsForItemsHoldsNobodyUp(t *testing.T) {
+// More shipments whose orders have to be read than may be parked: that is done one after the other, and whoever joins and can
+// be sent, by name or not, does not wait for it.
+func TestWhoWaitsForAReadingHoldsNobodyUp(t *testing.T) {
+	for name, waiting := range map[string]func(*shipment.Event){
+		"for its items": func(ev *shipment.Event) { ev.Data.Items = nil },
+		"for its label": func(ev *shipment.Event) { ev.Data.LabelSource, ev.Data.Programs = "", []string{"PRIME"} },
+	} {
+		t.Run(name, func(t *testing.T) { holdsNobodyUp(t, waiting) })
+	}
+}
+
+func holdsNobodyUp(t *testing.T, waiting func(*shipment.Event)) {
 	in(t, func(t *testing.T, w *world, _ func() error) {
 		w.conn.Limits.InFlight = 8
 		w.read = func(string) (plan.Order, bool, error) {
@@ -19,7 +28,7 @@ func TestWhoWaitsForItemsHoldsNobodyUp(t *testing.T) {
 			return plan.Order{Found: true, Status: "UNSHIPPED", FulfilledBy: "MERCHANT", Items: []plan.OrderItem{{ID: "i", Ordered: 1, Unfulfilled: 1}}}, true, nil
 		}
 		const many = maxParked + 500
-		w.shipped(0, many, func(ev *shipment.Event) { ev.Data.Items = nil })
+		w.shipped(0, many, waiting)
 		w.shipped(many, many+20, func(ev *shipment.Event) { ev.Account = "FR" })
 		w.shipped(many+20, many+25, func(ev *shipment.Event) { ev.Account = "FR" })
 		big, small := everything("BIG"), everything("SMALL")

@@ -62,7 +62,7 @@ func (x *execution) take(ctx context.Context) (candidate, bool, error) {
 			return candidate{}, false, err
 		case !ok:
 			x.urgent = slices.Delete(x.urgent, i, i+1)
-		case x.waits(s):
+		case x.waits(ctx, s):
 			i++
 		default:
 			it, ok, err := s.next(ctx, x.w.Queues)
@@ -74,12 +74,14 @@ func (x *execution) take(ctx context.Context) (candidate, bool, error) {
 
 // waits reports whether a source's next shipment would have to be parked and there is no room for it. Then the others go
 // on without it: reading orders is slow, and not their fault.
-func (x *execution) waits(s *source) bool {
+func (x *execution) waits(ctx context.Context, s *source) bool {
 	if len(x.parked) < maxParked || s.head.Shipment.State == shipment.Doubt {
 		return false
 	}
+	account, _ := x.conn.Account(s.head.Shipment.Account)
+	what, _ := x.label(ctx, candidate{Item: *s.head}, account)
 	_, known := attempt.Items(s.head.Shipment)
-	return !known
+	return what == plan.AskFirst || what == plan.Send && !known
 }
 
 // prepare takes a candidate as far as it goes without a permit: left out with a reason, deferred as incomplete, sent off

@@ -60,7 +60,7 @@ func (x *execution) everybody(ctx context.Context) (candidate, bool, error) {
 			x.all = append(x.all[:i], x.all[i+1:]...)
 			continue
 		}
-		if !x.waits(x.all[i]) && (at < 0 || x.taken.before(a, whose)) {
+		if !x.waits(ctx, x.all[i]) && (at < 0 || x.taken.before(a, whose)) {
 			at, whose = i, a
 		}
 		i++
