@@ -120,6 +120,8 @@ func (p parcel) order(set settings.Set, now time.Time) amazonsim.Order {
 		o.Status = amazonsim.Shipped
 	case "shipplus":
 		o.Programs = []string{amazonsim.ProgramShipPlus}
+	case "prime":
+		o.Programs, o.ServiceLevel = []string{"PRIME"}, "NEXT_DAY"
 	}
 	return o
 }
