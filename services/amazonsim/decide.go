@@ -29,11 +29,7 @@ const (
 // in place of the step it belongs to.
 func (w *world) decide(req *request, now time.Time, do func(*world, *request, time.Time) answer) answer {
 	t := target{operation: req.operation, seller: req.claims.Seller, order: req.orderID}
-	o := w.orders[req.orderID]
-	if o != nil {
-		t.try = o.tries[req.operation]
-		o.tries[req.operation]++
-	}
+	t.try = w.turn(t)
 	if a, refused := w.refuseAccess(req, t, now); refused {
 		return a
 	}

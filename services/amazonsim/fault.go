@@ -97,7 +97,18 @@ func (k FaultKind) phase() (phase, bool) {
 // target is the request a fault may strike.
 type target struct {
 	operation, seller, order string
-	try                      int // how many requests of this operation about this order came before
+	try                      int // how many requests of this operation about this order came before; see turn
+}
+
+// turn counts a request, and says how many like it came before. What is about no order here, such as a search, is counted by
+// what it says, so that a share strikes some of those, too, and not all or none.
+func (w *world) turn(t target) int {
+	if o := w.orders[t.order]; o != nil {
+		o.tries[t.operation]++
+		return o.tries[t.operation] - 1
+	}
+	w.tries[t]++
+	return w.tries[t] - 1
 }
 
 // faults are those in force, in the order of their injection.

@@ -52,7 +52,8 @@ func readForm(r *http.Request) url.Values {
 func (s *Simulator) grant(form url.Values) answer {
 	w, now := s.world, s.clock()
 	account, known := w.accountOf(form.Get("refresh_token"))
-	t := target{operation: OpToken, seller: account.Seller, try: w.counts.TokensGranted + w.counts.TokensRefused}
+	t := target{operation: OpToken, seller: account.Seller}
+	t.try = w.turn(t)
 	if f := w.faults.strike(phaseToken, t, now); f != nil {
 		return tokenRefused(http.StatusUnauthorized, "invalid_client", descClient)
 	}

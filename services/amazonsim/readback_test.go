@@ -98,20 +98,6 @@ func TestLabelFromAmazonAppearsByItself(t *testing.T) {
 	}
 }
 
-func TestAutoCancelAfterSevenBusinessDays(t *testing.T) {
-	o := twoOrders()[0]
-	o.ShipBy.Latest = time.Date(2026, 11, 6, 22, 59, 59, 0, time.UTC) // a Friday
-	b := newBench(t, amazonsim.Scenario{Orders: []amazonsim.Order{o}, AutoCancel: true})
-	b.clock.at = time.Date(2026, 11, 17, 22, 59, 58, 0, time.UTC)
-	if got, _ := b.sim.Order(orderA); got.Status != amazonsim.Unshipped {
-		t.Fatalf("too early: %s", got.Status)
-	}
-	b.clock.at = b.clock.at.Add(time.Second)
-	if got, _ := b.sim.Order(orderA); got.Status != amazonsim.Cancelled || got.CancelledBy != "AMAZON" {
-		t.Fatalf("got %+v", got)
-	}
-}
-
 // model is the part of Amazon's models that testdata/model.json transcribes.
 type model struct {
 	Source      []string

@@ -14,7 +14,7 @@ import (
 // The static sandbox answers what Amazon's models say, word for word, and nothing else: no order exists in it and nothing it is
 // told has an effect. Its usage plan is 5 requests a second, burst 15, for every operation. Sources: x-amzn-api-sandbox in
 // Amazon's models ordersV0.json and orders_2026-01-01.json; the usage plan in its developer guide; the words for what matches no
-// pair were seen by users. What the models' answers say of buyers is left out here.
+// pair were seen by users. What the models' answers say of buyers, addresses, money and products is left out here.
 
 //go:embed sandbox.json
 var sandboxPairs []byte

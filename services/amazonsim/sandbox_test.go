@@ -2,10 +2,9 @@ package amazonsim_test
 
 import (
 	"net/http"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fertig-project/fertig/services/amazonsim"
 )
@@ -36,6 +35,7 @@ func TestStaticSandbox(t *testing.T) {
 		{"the same, less asked for", "GET", "/orders/2026-01-01/orders/171-9876543-2109876?includedData=PACKAGES", "", 400, "Could not match input arguments"},
 		{"an order that is none", "GET", "/orders/2026-01-01/orders/TEST_CASE_400", "", 400, "Invalid Input"},
 		{"a search", "GET", "/orders/2026-01-01/orders?createdAfter=2024-12-25T00:00:00Z&marketplaceIds=A1VC38T7YXB528&includedData=" + all, "", 200, `"orderId":"250-1234567-8901234"`},
+		{"a search that says how far it went", "GET", "/orders/2026-01-01/orders?createdAfter=2024-12-25T00:00:00Z&marketplaceIds=A1VC38T7YXB528&includedData=" + all, "", 200, `"createdBefore":"2024-12-25T03:00:00Z"`},
 		{"another search", "GET", "/orders/2026-01-01/orders?createdAfter=2024-12-26T00:00:00Z&marketplaceIds=A1VC38T7YXB528&includedData=" + all, "", 400, "Could not match input arguments"},
 	} {
 		w := b.do(row.method, row.path, row.body)
@@ -61,32 +61,30 @@ func TestStaticSandbox(t *testing.T) {
 	if n != 12 { // a burst of 15, of which 3 were spent above
 		t.Errorf("%d more readings were answered, want 12", n)
 	}
+	b.clock.at = b.clock.at.Add(time.Second / 5)
+	w := b.do("GET", "/orders/2026-01-01/orders/TEST_CASE_400", "")
+	if w.Code != http.StatusBadRequest || w.Header().Get("x-amzn-RateLimit-Limit") != "5.0" {
+		t.Errorf("a fifth of a second later: %d %v", w.Code, w.Header())
+	}
+	if w := b.do("GET", "/orders/2026-01-01/orders/TEST_CASE_400", ""); w.Code != http.StatusTooManyRequests {
+		t.Errorf("more than five a second: %d", w.Code)
+	}
 }
 
-// TestThePageTellsEverything: whoever rehearses from another language has only the page.
-func TestThePageTellsEverything(t *testing.T) {
-	page, err := os.ReadFile("../../docs/simulator.md")
-	if err != nil {
+// Faults and a reset are the simulator's, in the sandbox, too.
+func TestSandboxHasFaultsAndOutlivesAReset(t *testing.T) {
+	b := newBench(t, amazonsim.Scenario{Sandbox: true})
+	if err := b.sim.Inject(amazonsim.Fault{Kind: amazonsim.FaultErrorAfter, Operation: amazonsim.OpConfirmShipment}); err != nil {
 		t.Fatal(err)
 	}
-	for file, re := range map[string]string{
-		"admin.go":     `HandleFunc\("(?:GET|POST|PUT|DELETE) (/admin/[^"]*)"`,
-		"fault.go":     `FaultKind = "([a-z-]+)"`,
-		"scenario.go":  "`json:\"(readDelay|editCap|unknownOrder|wrongMarketplace|anyTrackingForm|autoCancel|carriers|texts|generate|sandbox)",
-		"simulator.go": `Op[A-Za-z]+ += "([A-Za-z]+)"`,
-	} {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := regexp.MustCompile(re).FindAllStringSubmatch(string(source), -1)
-		if len(found) < 4 {
-			t.Fatalf("%s: only %v found: the pattern no longer fits", file, found)
-		}
-		for _, m := range found {
-			if !strings.Contains(string(page), m[1]) {
-				t.Errorf("docs/simulator.md does not tell of %s (%s)", m[1], file)
-			}
-		}
+	send := func() int { return b.confirm(sandboxOrder, sandboxBody("2022-02-11T01:00:00.000Z")).Code }
+	if got := send(); got != http.StatusInternalServerError {
+		t.Errorf("with a fault: %d", got)
+	}
+	if err := b.sim.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if got := send(); got != http.StatusNoContent {
+		t.Errorf("after a reset: %d", got)
 	}
 }

@@ -51,6 +51,9 @@ func searchOrders(w *world, req *request, now time.Time) answer {
 	if !ok {
 		return w.badSearch(req)
 	}
+	if s.abroad(w.set.Region) {
+		return denied(detailsRegion)
+	}
 	l, from := listing{}, 0
 	if s.token == "" {
 		l = w.find(s, req, now)
@@ -134,6 +137,11 @@ func (s *search) window(q map[string][]string, now time.Time) bool {
 	}
 	s.before, err = time.Parse(time.RFC3339, before)
 	return err == nil && !s.before.Before(s.after) && !s.before.After(now.Add(-beforeLag))
+}
+
+// abroad reports whether a marketplace is served by the endpoint of another region. One that nobody knows merely has no orders.
+func (s *search) abroad(region string) bool {
+	return slices.ContainsFunc(s.marketplaces, func(id string) bool { r := regionOf(id); return r != "" && r != region })
 }
 
 func (s *search) matches(o Order) bool {

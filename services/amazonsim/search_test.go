@@ -145,6 +145,18 @@ func TestSearchRefusals(t *testing.T) {
 	b.find(400, "lastUpdatedAfter", long, "maxResultsPerPage", "2", "paginationToken", next)
 }
 
+func TestSearchOfAnotherRegion(t *testing.T) {
+	b := newBench(t, amazonsim.Scenario{Orders: twoOrders(), Quotas: wide()})
+	for marketplaces, want := range map[string]int{germany: 200, germany + ",A13V1IB3VIYZZH": 200, "ATVPDKIKX0DER": 403, germany + ",A1VC38T7YXB528": 403} {
+		w := b.do("GET", "/orders/2026-01-01/orders?lastUpdatedAfter="+long+"&marketplaceIds="+marketplaces, "")
+		if w.Code != want {
+			t.Errorf("%s: %d %s", marketplaces, w.Code, w.Body)
+		} else if want == 403 && refused(t, w).Details != "The marketplaces you provided are not valid for region." {
+			t.Errorf("%s: %s", marketplaces, w.Body)
+		}
+	}
+}
+
 // A search lags behind like any reading, and keeps a quota of its own.
 func TestSearchLagsAndIsScarce(t *testing.T) {
 	b := newBench(t, amazonsim.Scenario{Orders: twoOrders(), ReadDelay: amazonsim.Duration(10 * time.Minute)})

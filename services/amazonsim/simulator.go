@@ -58,6 +58,7 @@ type world struct {
 	tracking map[string]string // seller, carrier and tracking number to order id
 	quotas   *quotas
 	faults   *faults
+	tries    map[target]int // requests about no order here, by their target without a try
 	sandbox  sandbox
 	record   record
 	counts   Counts
@@ -126,6 +127,7 @@ func (s *Simulator) load(set Scenario) error {
 		tracking: map[string]string{},
 		quotas:   newQuotas(),
 		faults:   &faults{seed: s.seed},
+		tries:    map[target]int{},
 		record:   record{limit: set.RecordLimit},
 	}
 	for _, number := range set.BlockedTracking {

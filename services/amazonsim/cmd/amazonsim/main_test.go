@@ -3,12 +3,15 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/fertig-project/fertig/services/amazonsim"
 	"go.uber.org/goleak"
 )
 
@@ -51,6 +54,52 @@ func TestServesUntilItIsStopped(t *testing.T) {
 	}
 	if err := run(t.Context(), []string{"health", "--listen", at}, io.Discard); err == nil {
 		t.Error("it has stopped, and is healthy")
+	}
+}
+
+func TestSandboxIsAFlag(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	log, out := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"--listen", "127.0.0.1:0", "--sandbox"}, out)
+		_ = out.Close()
+	}()
+	line, err := bufio.NewReader(log).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := regexp.MustCompile(`http://[0-9.:]+`).FindString(line)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	account := amazonsim.DefaultAccount()
+	answer, err := client.PostForm(at+"/auth/o2/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {account.RefreshToken},
+		"client_id": {account.ClientID}, "client_secret": {account.ClientSecret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var granted struct {
+		Access string `json:"access_token"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&granted); err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/orders/2026-01-01/orders/302-1234567-1234567", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("x-amz-access-token", granted.Access)
+	if answer, err = client.Do(r); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	if err != nil || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "Could not match input arguments") {
+		t.Errorf("%s %s %v", answer.Status, text, err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
 	}
 }
 
