@@ -38,6 +38,10 @@ type Options struct {
 	ShippedBytes int64 // bound of the inbox; 0 means 4 GiB
 }
 
+// mostReaders is how many consumers a stream may have. Each connection follows its runs with one of its own; without a number
+// of ours the server allows a thousand.
+const mostReaders = 50_000
+
 func configs(o Options) []jetstream.StreamConfig {
 	r := o.Replicas
 	bytes := o.ShippedBytes
@@ -46,7 +50,7 @@ func configs(o Options) []jetstream.StreamConfig {
 	}
 	base := func(name string, age time.Duration, subjects ...string) jetstream.StreamConfig {
 		return jetstream.StreamConfig{Name: name, Subjects: subjects, Storage: jetstream.FileStorage, Replicas: r, MaxAge: age,
-			AllowDirect: true, Duplicates: 2 * time.Minute}
+			AllowDirect: true, Duplicates: 2 * time.Minute, MaxConsumers: mostReaders}
 	}
 	shipped := base(Shipped, 30*day, "fertig.shipped.*")
 	shipped.MaxBytes, shipped.Discard, shipped.MaxMsgSize, shipped.AllowAtomicPublish = bytes, jetstream.DiscardNew, 512<<10+4<<10, true

@@ -67,6 +67,26 @@ func TestEnsureAfterSettingsChanged(t *testing.T) {
 	}
 }
 
+// Thousands of connections follow their runs, also on streams that an earlier version has made, which left the number to the
+// server.
+func TestAThousandReadersAreNotTooMany(t *testing.T) {
+	t.Parallel()
+	js := open(t, natstest.StartIn(t, t.TempDir()))
+	ctx := t.Context()
+	if _, err := js.CreateStream(ctx, jetstream.StreamConfig{Name: stream.Runs, Subjects: []string{"fertig.run.>"}, AllowDirect: true, Duplicates: 2 * time.Minute, MaxAge: 90 * 24 * time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Ensure(ctx, js, stream.Options{Replicas: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 1200 {
+		cfg := jetstream.ConsumerConfig{FilterSubject: stream.TriggerSubject(shipment.ConnectionID(fmt.Sprintf("C%04d", n)), "*"), MemoryStorage: true, InactiveThreshold: time.Minute}
+		if _, err := js.CreateConsumer(ctx, stream.Runs, cfg); err != nil {
+			t.Fatalf("reader %d: %v", n+1, err)
+		}
+	}
+}
+
 func TestSubjects(t *testing.T) {
 	t.Parallel()
 	k := shipment.Key{Connection: "EU", Order: "302-1234567-1234567", Package: "2"}
