@@ -80,10 +80,22 @@ func (p *Process) Open(ctx context.Context, grace time.Duration) error {
 	if p.JetStream, err = jetstream.New(nc); err != nil {
 		return fmt.Errorf("open JetStream: %w", err)
 	}
-	if *p.topology == "expect" {
-		return stream.Expect(ctx, p.JetStream, startWithin)
+	if err := p.seeTo(ctx); err != nil {
+		return err
 	}
-	return stream.Ensure(ctx, p.JetStream, stream.Options{Replicas: *p.replicas})
+	return clock(ctx, p.JetStream, p.Log, time.Now)
+}
+
+// seeTo makes the topology, or sees that it is as it must be.
+func (p *Process) seeTo(ctx context.Context) error {
+	if *p.topology != "expect" {
+		return stream.Ensure(ctx, p.JetStream, stream.Options{Replicas: *p.replicas})
+	}
+	warnings, err := stream.Expect(ctx, p.JetStream, startWithin)
+	for _, w := range warnings {
+		p.Log.Warn(w)
+	}
+	return err
 }
 
 // OnStop registers what Close gives back.
