@@ -111,9 +111,10 @@ func MessageSubject(id string) string { return "fertig.message." + id }
 // EventSubjects match all events about shipments.
 const EventSubjects = "fertig.event.>"
 
-// EventSubject is where the events about a shipment are published.
-func EventSubject(k shipment.Key) string {
-	return "fertig.event." + string(k.Connection) + "." + k.Order + "." + k.Package
+// EventSubject is where the events about shipments of an account are published. It does not name the order: the server keeps
+// what it knows of each subject in memory.
+func EventSubject(c shipment.ConnectionID, a shipment.AccountID) string {
+	return "fertig.event." + string(c) + "." + string(a)
 }
 
 // OrderSubject is the one subject of what is known of an order.

@@ -66,6 +66,9 @@ func backlog(ctx context.Context, b bench) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.heap("backlog"); err != nil {
+		return nil, err
+	}
 	took := first.Time.Sub(asked).Seconds()
 	note := fmt.Sprintf("%d shipments waiting, redis-server in a process of its own, fsync p50 %s", b.waiting, pace)
 	return []figure{

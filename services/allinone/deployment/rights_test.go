@@ -54,7 +54,7 @@ func forbidden(user string) []string {
 	}
 	event := map[string]string{"ledger": "fertig.ledger.EU.302-1.1", "shipped": "fertig.shipped.EU", "trigger": "fertig.run.trigger.EU.x", "log": "fertig.run.log.EU.x",
 		"message": "fertig.message.a.b", "invalid": "fertig.invalid.api", "progress": "fertig.progress.EU", "settings": "$KV.FERTIG_CONFIG.connection.EU",
-		"order": "fertig.order.known.EU.302-1", "sweep": "fertig.order.sweep.EU", "event": "fertig.event.EU.302-1.1", "lease": "$KV.FERTIG_LEASES.projector", "ask": "fertig.ctl.EU.status", "delete consumer": "$JS.API.CONSUMER.DELETE.FERTIG_SHIPPED.intake",
+		"order": "fertig.order.known.EU.302-1", "sweep": "fertig.order.sweep.EU", "event": "fertig.event.EU.DE", "lease": "$KV.FERTIG_LEASES.projector", "ask": "fertig.ctl.EU.status", "delete consumer": "$JS.API.CONSUMER.DELETE.FERTIG_SHIPPED.intake",
 		"inbox": "$JS.API.CONSUMER.CREATE.FERTIG_SHIPPED.other", "take": "$JS.API.CONSUMER.MSG.NEXT.FERTIG_SHIPPED.intake", "answer": "_INBOX.sender.x"}
 	may := map[string][]string{
 		"sender":        {"shipped"},

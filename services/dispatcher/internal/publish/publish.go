@@ -144,7 +144,7 @@ func (p *Publisher) message(w Word, e shipment.Entry) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := nats.NewMsg(stream.EventSubject(e.After.Key))
+	m := nats.NewMsg(stream.EventSubject(e.After.Connection, e.After.Account))
 	m.Data = body
 	m.Header.Set(headerSequence, strconv.FormatUint(e.Seq, 10))
 	m.Header.Set(headerEpoch, p.Ledger.Epoch())
