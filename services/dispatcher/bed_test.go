@@ -26,7 +26,7 @@ import (
 	"github.com/fertig-project/fertig/shared/view"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.Leaks()...) }
 
 // bed is a whole Fertig without console and scheduler: real NATS, a Redis, dispatchers, and a scripted Amazon.
 type bed struct {

@@ -18,7 +18,7 @@ import (
 	"github.com/fertig-project/fertig/shared/shipment"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.Leaks()...) }
 
 func bounded(t *testing.T) context.Context {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 	"github.com/fertig-project/fertig/shared/natstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, natstest.Leaks()...) }
 
 func open(t *testing.T, s *natstest.Server) jetstream.JetStream {
 	t.Helper()
